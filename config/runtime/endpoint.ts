@@ -1,0 +1,26 @@
+/** One configured upstream address with the facts balancing and telemetry need. */
+
+/** Identity of a workload as Istio's standard metrics name it; absent members print `unknown`. */
+export interface WorkloadConfig {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly canonicalService?: string;
+  readonly canonicalRevision?: string;
+  readonly app?: string;
+  readonly version?: string;
+  readonly serviceAccount?: string;
+  readonly cluster?: string;
+}
+
+export interface EndpointConfig {
+  /** IP address; a host name only in DNS clusters. */
+  readonly address: string;
+  readonly port: number;
+  /** Load-balancing weight, at least 1. */
+  readonly weight: number;
+  /** `region/zone/subzone`, empty where unknown. */
+  readonly locality: string;
+  readonly workload: WorkloadConfig;
+  /** True when the endpoint's workload has a sidecar that accepts mutual TLS (`security.istio.io/tlsMode: istio`). */
+  readonly tlsMode: 'istio' | 'disabled';
+}

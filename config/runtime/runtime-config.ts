@@ -1,0 +1,38 @@
+/** What the data path needs and nothing else: plain, frozen, JSON-able. `config/compile` makes it, `proxy/server/assemble` reads it. */
+
+import type { ClusterConfig } from './cluster.ts';
+import type { WorkloadConfig } from './endpoint.ts';
+import type { ListenerConfig } from './listener.ts';
+import type { RouteTableConfig } from './route.ts';
+
+export interface RuntimeConfig {
+  /** Stable hash of the content; equal snapshots have equal versions. */
+  readonly version: string;
+  readonly node: NodeConfig;
+  readonly listeners: readonly ListenerConfig[];
+  /** By RouteTableConfig.name. */
+  readonly routeTables: Readonly<Record<string, RouteTableConfig>>;
+  /** By ClusterConfig.name. */
+  readonly clusters: Readonly<Record<string, ClusterConfig>>;
+  readonly telemetry: TelemetryConfig;
+}
+
+/** Who this proxy is. */
+export interface NodeConfig {
+  readonly mode: 'sidecar' | 'gateway';
+  readonly namespace: string;
+  readonly name: string;
+  readonly ip: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly clusterDomain: string;
+  readonly trustDomain: string;
+  readonly rootNamespace: string;
+  /** This workload as metrics name it. */
+  readonly workload: WorkloadConfig;
+}
+
+export interface TelemetryConfig {
+  /** From MeshConfig.accessLogFile/Encoding/Format; a command-line flag wins over it. */
+  readonly accessLog: { readonly encoding: 'TEXT' | 'JSON'; readonly format?: string; readonly path?: string };
+}

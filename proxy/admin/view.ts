@@ -1,0 +1,62 @@
+/** What the admin server may read of the running proxy: read-only, implemented by `proxy/server`. */
+
+import type { Problem } from '../../config/load/problems.ts';
+import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { ClusterConfig } from '../../config/runtime/cluster.ts';
+import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
+
+export interface AdminView {
+  state(): 'PRE_INITIALIZING' | 'LIVE' | 'DRAINING';
+  runtimeConfig(): RuntimeConfig;
+  clusters(): Iterable<ClusterView>;
+  listeners(): Iterable<ListenerView>;
+  configStatus(): ConfigStatus;
+  /** Milliseconds since start. */
+  uptimeMs(): number;
+  /** Command-line options as parsed, for /server_info. */
+  options(): Readonly<Record<string, unknown>>;
+  reload(): Promise<ConfigStatus>;
+  drainListeners(): void;
+  quit(): void;
+  setHealthy(healthy: boolean): void;
+  logLevel(): string;
+  setLogLevel(level: string): boolean;
+  /** Sets counters (not gauges) to zero. */
+  resetCounters(): void;
+}
+
+export interface ClusterView {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  readonly hosts: Iterable<HostView>;
+}
+
+export interface HostView {
+  readonly endpoint: EndpointConfig;
+  /** `10.0.0.1:9080`. */
+  readonly address: string;
+  readonly stats: HostStats;
+}
+
+export interface ListenerView {
+  readonly config: ListenerConfig;
+  readonly boundAddress: string;
+  readonly boundPort: number;
+  readonly stats: ListenerStats;
+}
+
+export interface ConfigStatus {
+  /** Version that serves now. */
+  readonly version: string;
+  /** ISO time of the last successful load. */
+  readonly loadedAt: string;
+  /** ISO time of the last attempt. */
+  readonly lastAttemptAt: string;
+  readonly lastAttempt: 'accepted' | 'rejected';
+  readonly accepted: number;
+  readonly rejected: number;
+  /** Problems of the last attempt. */
+  readonly problems: readonly Problem[];
+}

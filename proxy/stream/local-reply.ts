@@ -1,0 +1,16 @@
+/** A response made by the proxy itself. */
+
+export interface LocalReply {
+  readonly status: number;
+  /** Empty for none. UTF-8 text unless `bytes` is given. */
+  readonly body: string;
+  readonly bytes?: Buffer;
+  /** Extra headers, name (lower case) and value in turn. */
+  readonly headers?: readonly string[];
+  /** ResponseFlag bits. */
+  readonly flags: number;
+  /** `response_code_details`. */
+  readonly details: string;
+  /** The connection must close after this reply, whatever the body's state. */
+  readonly close?: boolean;
+}

@@ -1,0 +1,59 @@
+/** Why a stream ended as it did: bits for the hot path, Envoy's short names for logs and metrics. */
+
+/** Bit values; several may be set on one stream. */
+export const ResponseFlag = {
+  NoHealthyUpstream: 1 << 0,
+  UpstreamConnectionFailure: 1 << 1,
+  UpstreamConnectionTermination: 1 << 2,
+  UpstreamRemoteReset: 1 << 3,
+  UpstreamOverflow: 1 << 4,
+  UpstreamTimeout: 1 << 5,
+  UpstreamRetryLimitExceeded: 1 << 6,
+  UpstreamProtocolError: 1 << 7,
+  NoRoute: 1 << 8,
+  NoCluster: 1 << 9,
+  DownstreamTermination: 1 << 10,
+  DownstreamProtocolError: 1 << 11,
+  DelayInjected: 1 << 12,
+  FaultInjected: 1 << 13,
+  LocalReset: 1 << 14,
+  StreamIdleTimeout: 1 << 15,
+  RateLimited: 1 << 16,
+  UnauthorizedExternal: 1 << 17,
+  OverloadManager: 1 << 18,
+  DnsFailure: 1 << 19,
+  DurationTimeout: 1 << 20,
+} as const;
+
+/** Short and long names in the order Envoy prints them. */
+const NAMES: readonly (readonly [flag: number, short: string, long: string])[] = [
+  [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
+  [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
+  [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
+  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
+  [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
+  [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
+  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
+  [ResponseFlag.UpstreamTimeout, 'UT', 'UpstreamRequestTimeout'],
+  [ResponseFlag.LocalReset, 'LR', 'LocalReset'],
+  [ResponseFlag.UpstreamRemoteReset, 'UR', 'UpstreamRemoteReset'],
+  [ResponseFlag.NoRoute, 'NR', 'NoRouteFound'],
+  [ResponseFlag.RateLimited, 'RL', 'RateLimited'],
+  [ResponseFlag.UnauthorizedExternal, 'UAEX', 'UnauthorizedExternalService'],
+  [ResponseFlag.DownstreamTermination, 'DC', 'DownstreamConnectionTermination'],
+  [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
+  [ResponseFlag.DownstreamProtocolError, 'DPE', 'DownstreamProtocolError'],
+  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
+  [ResponseFlag.DurationTimeout, 'DT', 'DurationTimeout'],
+  [ResponseFlag.NoCluster, 'NC', 'NoClusterFound'],
+  [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
+  [ResponseFlag.DnsFailure, 'DF', 'DnsResolutionFailed'],
+];
+
+/** `UF,URX`, or `-` when no flag is set. */
+export function renderResponseFlags(flags: number): string {
+  if (flags === 0) return '-';
+  const names: string[] = [];
+  for (const [flag, short] of NAMES) if ((flags & flag) !== 0) names.push(short);
+  return names.join(',');
+}

@@ -1,0 +1,57 @@
+/** Facts collected while a stream lives; access log and metrics read them when it completes. */
+
+import type { WorkloadConfig } from '../../config/runtime/endpoint.ts';
+import type { Origin } from '../../config/runtime/origin.ts';
+
+/** The upstream side as telemetry names it: bound once per cluster, not per request. */
+export interface UpstreamClusterView {
+  readonly name: string;
+  readonly service: { readonly host: string; readonly name: string; readonly namespace: string };
+}
+
+export interface UpstreamHostView {
+  /** `10.0.0.1:9080`. */
+  readonly address: string;
+  readonly workload: WorkloadConfig;
+}
+
+export class StreamInfo {
+  /** Wall clock, milliseconds since the epoch, when the first byte of the request head arrived. */
+  startTimeMs = 0;
+  /** Monotonic milliseconds at the same moment; durations are differences of these. */
+  startMs = 0;
+  /** Monotonic milliseconds when the last byte of the request was read; -1 while incomplete. */
+  requestCompleteMs = -1;
+  /** Monotonic milliseconds when the upstream's response head arrived; -1 without one. */
+  responseHeadMs = -1;
+  /** Monotonic milliseconds when the stream completed. */
+  endMs = 0;
+  /** Body bytes, framing excluded. */
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Status sent downstream; 0 when the downstream left before one was sent. */
+  responseCode = 0;
+  /** ResponseFlag bits. */
+  flags = 0;
+  /** `via_upstream`, `route_not_found`, … */
+  details = '';
+  connectionTerminationDetails: string | undefined = undefined;
+  transportFailureReason: string | undefined = undefined;
+  /** %PROTOCOL%: `HTTP/1.1`, `HTTP/1.0`, `HTTP/2`. */
+  protocol = 'HTTP/1.1';
+  routeName: string | undefined = undefined;
+  routeOrigin: Origin | undefined = undefined;
+  virtualHost: string | undefined = undefined;
+  cluster: UpstreamClusterView | undefined = undefined;
+  host: UpstreamHostView | undefined = undefined;
+  /** Upstream connection's local address, `10.0.0.9:41234`. */
+  upstreamLocalAddress: string | undefined = undefined;
+  downstreamLocalAddress = '';
+  downstreamRemoteAddress = '';
+  requestedServerName: string | undefined = undefined;
+  /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
+  upstreamServiceTimeMs = -1;
+  attemptCount = 0;
+  /** One sentence of why, where the proxy itself answered: which routes were tried, what failed, file and line. */
+  why: string | undefined = undefined;
+}

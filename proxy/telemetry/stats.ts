@@ -1,0 +1,73 @@
+/** Counters and gauges as plain number fields, one object per cluster, host, listener and process: an increment is an add. */
+
+/** Envoy's `cluster.<name>.*`, names in camel case. */
+export class ClusterStats {
+  upstreamCxTotal = 0;
+  upstreamCxActive = 0;
+  upstreamCxConnectFail = 0;
+  upstreamCxConnectTimeout = 0;
+  upstreamCxDestroyRemoteWithActiveRq = 0;
+  upstreamCxDestroyLocalWithActiveRq = 0;
+  upstreamCxProtocolError = 0;
+  upstreamCxIdleTimeout = 0;
+  upstreamCxNoneHealthy = 0;
+  upstreamCxRxBytesTotal = 0;
+  upstreamCxTxBytesTotal = 0;
+  upstreamRqTotal = 0;
+  upstreamRqActive = 0;
+  upstreamRqPendingActive = 0;
+  upstreamRqPendingTotal = 0;
+  upstreamRqTimeout = 0;
+  upstreamRqCompleted = 0;
+  /** Requests replayed after the keep-alive race (nothing was answered, safe to send again). */
+  upstreamRqReplayed = 0;
+  upstreamRqRxReset = 0;
+  upstreamRqTxReset = 0;
+  upstreamRq1xx = 0;
+  upstreamRq2xx = 0;
+  upstreamRq3xx = 0;
+  upstreamRq4xx = 0;
+  upstreamRq5xx = 0;
+  membershipChange = 0;
+}
+
+/** Per host, as Envoy's `/clusters` prints them. */
+export class HostStats {
+  cxActive = 0;
+  cxTotal = 0;
+  cxConnectFail = 0;
+  rqActive = 0;
+  rqTotal = 0;
+  rqSuccess = 0;
+  rqError = 0;
+  rqTimeout = 0;
+}
+
+/** Envoy's `http.<stat prefix>.*` and `listener.<address>.*` for one listener. */
+export class ListenerStats {
+  downstreamCxTotal = 0;
+  downstreamCxActive = 0;
+  downstreamCxDestroyRemoteActiveRq = 0;
+  downstreamCxProtocolError = 0;
+  downstreamCxIdleTimeout = 0;
+  downstreamCxDrainClose = 0;
+  downstreamCxRxBytesTotal = 0;
+  downstreamCxTxBytesTotal = 0;
+  downstreamRqTotal = 0;
+  downstreamRqActive = 0;
+  downstreamRqCompleted = 0;
+  downstreamRqRxReset = 0;
+  downstreamRqTxReset = 0;
+  downstreamRqTimeout = 0;
+  downstreamRqHeaderTimeout = 0;
+  downstreamRqTooLarge = 0;
+  downstreamRq1xx = 0;
+  downstreamRq2xx = 0;
+  downstreamRq3xx = 0;
+  downstreamRq4xx = 0;
+  downstreamRq5xx = 0;
+  noRoute = 0;
+  noCluster = 0;
+  rqDirectResponse = 0;
+  rqRedirect = 0;
+}
