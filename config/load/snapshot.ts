@@ -19,7 +19,7 @@ import type { TelemetrySpec } from '../resources/telemetry.ts';
 import type { VirtualServiceSpec } from '../resources/virtual-service.ts';
 import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
 import type { WorkloadGroupSpec } from '../resources/workload-group.ts';
-import type { Problem } from './problems.ts';
+import type { Problem } from '../runtime/problem.ts';
 
 /** One resource: metadata, its typed body, and where each part of it stands. */
 export interface Resource<Spec> {

@@ -1,6 +1,6 @@
 /** What the admin server may read of the running proxy: read-only, implemented by `proxy/server`. */
 
-import type { Problem } from '../../config/load/problems.ts';
+import type { Problem } from '../../config/runtime/problem.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
