@@ -1,0 +1,144 @@
+/** One route's match, compiled: every condition a plain test on the request head, the cheap ones first. */
+
+import type { HeaderMatchConfig, RouteMatchConfig } from '../../config/runtime/route.ts';
+import type { StringMatchConfig } from '../../config/runtime/string-match.ts';
+import { createStringMatch, renderStringPattern, type StringPredicate } from '../base/string-match.ts';
+import type { RequestHead } from '../stream/stream.ts';
+import { createPathTest, type PathTest } from './path-test.ts';
+
+interface HeaderCondition {
+  readonly name: string;
+  readonly invert: boolean;
+  readonly accepts: StringPredicate;
+  /** Whether the condition holds when the header is missing. */
+  readonly holdsWhenAbsent: boolean;
+}
+
+interface QueryCondition {
+  readonly name: string;
+  readonly accepts: StringPredicate;
+}
+
+export class RouteMatch {
+  /** True when the path is all that the route asks about. */
+  readonly pathOnly: boolean;
+  readonly #config: RouteMatchConfig;
+  readonly #path: PathTest | undefined;
+  readonly #method: StringPredicate | undefined;
+  readonly #scheme: StringPredicate | undefined;
+  readonly #authority: StringPredicate | undefined;
+  readonly #headers: readonly HeaderCondition[];
+  readonly #query: readonly QueryCondition[];
+
+  constructor(config: RouteMatchConfig) {
+    this.#config = config;
+    this.#path = config.path === undefined ? undefined : createPathTest(config.path);
+    this.#method = optionalMatch(config.method);
+    this.#scheme = optionalMatch(config.scheme);
+    this.#authority = optionalMatch(authorityMatch(config));
+    this.#headers = config.headers.map(compileHeader);
+    this.#query = config.query.map(({ name, match }) => ({ name, accepts: createStringMatch(match) }));
+    const others = [this.#method, this.#scheme, this.#authority].some((test) => test !== undefined);
+    this.pathOnly = !others && this.#headers.length === 0 && this.#query.length === 0;
+  }
+
+  /** `pathLength`: where the query, or the end, begins in `request.path`. */
+  matches(request: RequestHead, pathLength: number): boolean {
+    if (this.#path !== undefined && !this.#path(request.path, pathLength)) return false;
+    return this.pathOnly || this.matchesBesidesPath(request, pathLength);
+  }
+
+  /** All conditions but the path's, for a caller that knows that one to hold. */
+  matchesBesidesPath(request: RequestHead, pathLength: number): boolean {
+    if (this.#method !== undefined && !this.#method(request.method)) return false;
+    for (const header of this.#headers) if (!headerHolds(header, request)) return false;
+    for (const parameter of this.#query) if (!parameterHolds(parameter, request.path, pathLength)) return false;
+    if (this.#scheme !== undefined && !this.#scheme(request.scheme)) return false;
+    return this.#authority === undefined || this.#authority(request.authority);
+  }
+
+  /** The first condition that does not hold, in words, e.g. `header end-user: want exact "jason", got "bob"`; undefined when all do. */
+  failure(request: RequestHead, pathLength: number): string | undefined {
+    const config = this.#config;
+    const path = request.path.slice(0, pathLength);
+    if (config.path !== undefined && this.#path?.(path, pathLength) === false) return unlike('path', config.path, path);
+    if (config.method !== undefined && this.#method?.(request.method) === false) return unlike('method', config.method, request.method);
+    const header = this.#headers.findIndex((condition) => !headerHolds(condition, request));
+    if (header !== -1) return headerFailure(config.headers[header] as HeaderMatchConfig, request);
+    const query = this.#query.findIndex((condition) => !parameterHolds(condition, request.path, pathLength));
+    if (query !== -1) return queryFailure(config.query[query] as RouteMatchConfig['query'][number], request.path, pathLength);
+    if (config.scheme !== undefined && this.#scheme?.(request.scheme) === false) return unlike('scheme', config.scheme, request.scheme);
+    if (config.authority !== undefined && this.#authority?.(request.authority) === false) return unlike('authority', config.authority, request.authority);
+    return undefined;
+  }
+}
+
+/** First value of the parameter, undecoded; `?k` and `?k=` both give the empty string (Envoy's query parser). */
+export function firstQueryValue(path: string, pathLength: number, name: string): string | undefined {
+  for (let start = pathLength + 1; start < path.length; ) {
+    const ampersand = path.indexOf('&', start);
+    const end = ampersand === -1 ? path.length : ampersand;
+    const nameEnd = start + name.length;
+    if (nameEnd <= end && path.startsWith(name, start)) {
+      if (nameEnd === end) return '';
+      if (path.charCodeAt(nameEnd) === 0x3d) return path.slice(nameEnd + 1, end);
+    }
+    start = end + 1;
+  }
+  return undefined;
+}
+
+function optionalMatch(config: StringMatchConfig | undefined): StringPredicate | undefined {
+  return config === undefined ? undefined : createStringMatch(config);
+}
+
+/** The request's authority is kept in lower case, so what is written in the resource is compared without case. */
+function authorityMatch({ authority }: RouteMatchConfig): StringMatchConfig | undefined {
+  if (authority?.kind !== 'exact' && authority?.kind !== 'prefix') return authority;
+  return { ...authority, ignoreCase: true };
+}
+
+/**
+ * A missing header fails an ordinary condition. For withoutHeaders it counts as the empty string, except that `present`
+ * then asks for exactly that: the header must be absent (Envoy: treat_missing_header_as_empty).
+ */
+function compileHeader({ name, match, invert }: HeaderMatchConfig): HeaderCondition {
+  const accepts = createStringMatch(match);
+  const holdsWhenAbsent = invert && (match.kind === 'present' || !accepts(''));
+  return { name, invert, accepts, holdsWhenAbsent };
+}
+
+/** Repeated headers: each value is tried on its own (Envoy ≥ 1.39), so an inverted condition fails if any one matches. */
+function headerHolds({ name, invert, accepts, holdsWhenAbsent }: HeaderCondition, request: RequestHead): boolean {
+  // Envoy keeps Host as :authority, whichever way it is named.
+  if (name === 'host') return accepts(request.authority) !== invert;
+  const items = request.headers.items;
+  let present = false;
+  for (let i = 0; i < items.length; i += 2) {
+    if (items[i] !== name) continue;
+    if (accepts(items[i + 1] as string)) return !invert;
+    present = true;
+  }
+  return present ? invert : holdsWhenAbsent;
+}
+
+function parameterHolds({ name, accepts }: QueryCondition, path: string, pathLength: number): boolean {
+  const value = firstQueryValue(path, pathLength, name);
+  return value !== undefined && accepts(value);
+}
+
+function unlike(what: string, wanted: StringMatchConfig, got: string): string {
+  return `${what}: want ${renderStringPattern(wanted)}, got ${JSON.stringify(got)}`;
+}
+
+function headerFailure({ name, match, invert }: HeaderMatchConfig, request: RequestHead): string {
+  const values = name === 'host' ? [request.authority] : request.headers.getAll(name);
+  const got = values.length === 0 ? 'is absent' : `got ${values.map((value) => JSON.stringify(value)).join(', ')}`;
+  if (!invert) return `header ${name}: want ${renderStringPattern(match)}, ${got}`;
+  return match.kind === 'present' ? `header ${name}: want it absent, ${got}` : `header ${name}: want not ${renderStringPattern(match)}, ${got}`;
+}
+
+function queryFailure({ name, match }: RouteMatchConfig['query'][number], path: string, pathLength: number): string {
+  const value = firstQueryValue(path, pathLength, name);
+  return `query parameter ${name}: want ${renderStringPattern(match)}, ${value === undefined ? 'is absent' : `got ${JSON.stringify(value)}`}`;
+}
