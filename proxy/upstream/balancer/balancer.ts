@@ -1,0 +1,53 @@
+/** The load balancer's contract: picks one host of a fixed host set; a changed host set gets a new balancer. */
+
+import type { Random } from '../../base/random.ts';
+
+/** What a balancer reads of a host. `weight` stays for the balancer's life; the others may change at any time. */
+export interface BalancerHost {
+  /** At least 1. */
+  readonly weight: number;
+  /** Requests in flight now. */
+  readonly activeRequests: number;
+  /** False while ejected or found sick: such a host is never picked. */
+  readonly healthy: boolean;
+}
+
+export interface LoadBalancer<H extends BalancerHost> {
+  /**
+   * A healthy host, or undefined when there is none. Hosts in `tried`, those earlier attempts of the same request went
+   * to, are avoided as long as another healthy one is left.
+   */
+  pick(tried?: readonly H[]): H | undefined;
+}
+
+/** How often a balancer draws again before it looks through the hosts one by one (Envoy: host_selection_retry_max_attempts). */
+export const MAX_DRAWS = 5;
+
+/** True for a host that the next attempt should go to. */
+export function isEligible<H extends BalancerHost>(host: H, tried: readonly H[] | undefined): boolean {
+  return host.healthy && (tried === undefined || !tried.includes(host));
+}
+
+export function drawHost<H extends BalancerHost>(hosts: readonly H[], random: Random): H {
+  return hosts[Math.floor(random() * hosts.length)] as H;
+}
+
+/**
+ * Looks through all hosts from a random one on, so that no host inherits the load of all sick ones: the first eligible
+ * one, else the first healthy one, else undefined.
+ */
+export function scanHosts<H extends BalancerHost>(hosts: readonly H[], random: Random, tried: readonly H[] | undefined): H | undefined {
+  const start = Math.floor(random() * hosts.length);
+  let healthy: H | undefined;
+  for (let i = 0; i < hosts.length; i++) {
+    const host = hosts[(start + i) % hosts.length] as H;
+    if (!host.healthy) continue;
+    if (isEligible(host, tried)) return host;
+    healthy ??= host;
+  }
+  return healthy;
+}
+
+export function hasEqualWeights(hosts: readonly BalancerHost[]): boolean {
+  return hosts.every((host) => host.weight === hosts[0]?.weight);
+}

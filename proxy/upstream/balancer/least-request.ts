@@ -1,0 +1,40 @@
+/**
+ * LEAST_REQUEST: the less busy of two hosts drawn at random; with unequal weights, turns by weight over load
+ * (Envoy: LeastRequestLoadBalancer, choice_count 2, active_request_bias 1).
+ */
+
+import type { Random } from '../../base/random.ts';
+import { drawHost, hasEqualWeights, isEligible, MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer } from './balancer.ts';
+import { EdfBalancer } from './edf.ts';
+
+export function createLeastRequest<H extends BalancerHost>(hosts: readonly H[], random: Random): LoadBalancer<H> {
+  if (hasEqualWeights(hosts)) return new TwoChoices(hosts, random);
+  return new EdfBalancer(hosts, random, (host) => host.weight / (host.activeRequests + 1));
+}
+
+class TwoChoices<H extends BalancerHost> implements LoadBalancer<H> {
+  readonly #hosts: readonly H[];
+  readonly #random: Random;
+
+  constructor(hosts: readonly H[], random: Random) {
+    this.#hosts = hosts;
+    this.#random = random;
+  }
+
+  pick(tried?: readonly H[]): H | undefined {
+    const hosts = this.#hosts;
+    if (hosts.length < 2) return hosts[0]?.healthy === true ? hosts[0] : undefined;
+    const first = this.#draw(tried);
+    const second = this.#draw(tried);
+    if (first === undefined || second === undefined) return first ?? second ?? scanHosts(hosts, this.#random, tried);
+    return second.activeRequests < first.activeRequests ? second : first;
+  }
+
+  #draw(tried: readonly H[] | undefined): H | undefined {
+    for (let draws = 0; draws <= MAX_DRAWS; draws++) {
+      const host = drawHost(this.#hosts, this.#random);
+      if (isEligible(host, tried)) return host;
+    }
+    return undefined;
+  }
+}
