@@ -1,0 +1,53 @@
+/** What a load process is told and what it reports; both travel as JSON. */
+
+export interface LoadJob {
+  readonly port: number;
+  readonly connections: number;
+  readonly durationMs: number;
+  /** The whole request as sent, head and body. */
+  readonly request: LoadRequest;
+}
+
+export interface LoadRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly host: string;
+  /** Length of the request body; 0 sends none. */
+  readonly bodyBytes: number;
+  /** Ask for a new connection per request. */
+  readonly close: boolean;
+}
+
+export interface ClosedLoopResult {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Answers that were not 200, and connections that broke. */
+  readonly errors: number;
+}
+
+/** An open-loop job: arrivals come at `rate`, whether or not earlier ones have been answered. */
+export interface OpenLoopJob extends LoadJob {
+  /** Arrivals per second. */
+  readonly rate: number;
+  /** Answer header to watch for a changed value (`reload`); its first change is reported. */
+  readonly watchHeader?: string;
+}
+
+export interface OpenLoopResult {
+  readonly requests: number;
+  readonly errors: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+  readonly maxUs: number;
+  /** Wall-clock time (ms since the epoch) of the first answer whose watched header differs from the first one's. */
+  readonly changedAtMs?: number;
+}
+
+/** The bytes of a request head. */
+export function requestHead(request: LoadRequest): string {
+  const lines = [`${request.method} ${request.path} HTTP/1.1`, `host: ${request.host}`, 'user-agent: outrider-bench'];
+  if (request.bodyBytes > 0) lines.push(`content-length: ${request.bodyBytes}`);
+  if (request.close) lines.push('connection: close');
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}

@@ -1,0 +1,98 @@
+/** The bootstrap of a sidecar's outbound HTTP listener as Istio programs it: one service, one route, Istio's default policies. */
+
+import { benchHost, benchPort } from '../config.ts';
+import type { PeerPlan } from '../types.ts';
+
+/** `plain`: the router alone. `sidecar`: with the stock filters of an Istio sidecar (gRPC statistics, fault, CORS). */
+export type EnvoyFilters = 'plain' | 'sidecar';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const cluster = `outbound|${benchPort}||${benchHost}`;
+const maxThreshold = 4_294_967_295;
+
+const istioLogFormat =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
+
+/** The bootstrap as JSON, which Envoy reads as YAML. */
+export function envoyBootstrap(plan: PeerPlan, filters: EnvoyFilters): string {
+  const listener = {
+    name: 'outbound',
+    traffic_direction: 'OUTBOUND',
+    address: socketAddress(plan.listenPort),
+    filter_chains: [{ filters: [typed('envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager', connectionManager(plan, filters))] }],
+  };
+  const runtime = { 're2.max_program_size.error_level': 32_768, 'envoy.reloadable_features.http_reject_path_with_fragment': false };
+  return JSON.stringify({
+    layered_runtime: { layers: [{ name: 'istio bootstrap', static_layer: runtime }] },
+    static_resources: { listeners: [listener], clusters: [upstreamCluster(plan)] },
+  });
+}
+
+function connectionManager(plan: PeerPlan, filters: EnvoyFilters): Json {
+  return {
+    stat_prefix: 'outbound',
+    codec_type: 'AUTO',
+    use_remote_address: false,
+    normalize_path: true,
+    path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+    stream_idle_timeout: '0s',
+    proxy_100_continue: true,
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    access_log: plan.accessLog === undefined ? [] : [fileLog(plan.accessLog)],
+    route_config: { name: String(benchPort), validate_clusters: false, virtual_hosts: [virtualHost()] },
+    http_filters: [...(filters === 'sidecar' ? sidecarFilters() : []), typed('envoy.filters.http.router', 'filters.http.router.v3.Router', {})],
+  };
+}
+
+function virtualHost(): Json {
+  return {
+    name: `${benchHost}:${benchPort}`,
+    domains: [benchHost, `${benchHost}:${benchPort}`, 'bench', `bench:${benchPort}`],
+    include_request_attempt_count: true,
+    routes: [{ name: 'default', match: { prefix: '/', case_sensitive: true }, route: { cluster, timeout: '0s', max_grpc_timeout: '0s', retry_policy: istioRetries() } }],
+  };
+}
+
+function istioRetries(): Json {
+  return {
+    retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
+    num_retries: 2,
+    host_selection_retry_max_attempts: 5,
+    retry_host_predicate: [typed('envoy.retry_host_predicates.previous_hosts', 'retry.host.previous_hosts.v3.PreviousHostsPredicate', {})],
+  };
+}
+
+function sidecarFilters(): Json[] {
+  return [
+    typed('envoy.filters.http.grpc_stats', 'filters.http.grpc_stats.v3.FilterConfig', {}),
+    typed('envoy.filters.http.fault', 'filters.http.fault.v3.HTTPFault', {}),
+    typed('envoy.filters.http.cors', 'filters.http.cors.v3.Cors', {}),
+  ];
+}
+
+function fileLog(path: string): Json {
+  const log_format = { text_format_source: { inline_string: istioLogFormat } };
+  return typed('envoy.access_loggers.file', 'access_loggers.file.v3.FileAccessLog', { path, log_format });
+}
+
+function upstreamCluster(plan: PeerPlan): Json {
+  return {
+    name: cluster,
+    type: 'STATIC',
+    connect_timeout: '10s',
+    lb_policy: 'LEAST_REQUEST',
+    circuit_breakers: {
+      thresholds: [{ max_connections: maxThreshold, max_pending_requests: maxThreshold, max_requests: maxThreshold, max_retries: maxThreshold, track_remaining: true }],
+    },
+    load_assignment: { cluster_name: cluster, endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(plan.upstreamPort) } }] }] },
+  };
+}
+
+function socketAddress(port: number): Json {
+  return { socket_address: { address: '127.0.0.1', port_value: port } };
+}
+
+function typed(name: string, type: string, config: Json): Json {
+  return { name, typed_config: { '@type': `type.googleapis.com/envoy.extensions.${type}`, ...config } };
+}

@@ -1,0 +1,11 @@
+/** Every peer, in the order of the report. */
+
+import type { Peer } from '../types.ts';
+import { direct } from './direct.ts';
+import { envoy, envoySidecar } from './envoy.ts';
+import { haproxy } from './haproxy.ts';
+import { nginx } from './nginx.ts';
+import { fastProxy, httpProxy } from './node-peers.ts';
+import { outrider, outriderMany } from './outrider.ts';
+
+export const peers: readonly Peer[] = [direct, nginx, haproxy, envoy, envoySidecar, outrider, outriderMany, httpProxy, fastProxy];

@@ -1,0 +1,77 @@
+/** `npm run bench`: scenario × proxy, rounds interleaved, one table per scenario. */
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { loadCore } from './config.ts';
+import { keepFigures, type Figures } from './figures.ts';
+import { describeMachine } from './machine.ts';
+import { checkoutRoot } from './measure/places.ts';
+import { pinning } from './measure/process.ts';
+import { parseOptions, usage, type BenchOptions } from './options.ts';
+import { renderReport, renderScenario } from './report.ts';
+import type { Peer, Scenario } from './types.ts';
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  let options: BenchOptions;
+  try {
+    options = parseOptions(argv);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    return 2;
+  }
+  if (!options.reportOnly) await measureAll(options);
+  if (options.write || options.reportOnly) writeFileSync(join(checkoutRoot, 'bench', 'RESULTS.md'), renderReport());
+  return 0;
+}
+
+async function measureAll(options: BenchOptions): Promise<void> {
+  moveToLoadCore();
+  for (const line of describeMachine()) note(line);
+  const peers = options.peers.filter(isPresent);
+  const scratch = mkdtempSync(join(tmpdir(), 'outrider-bench-'));
+  try {
+    for (const scenario of options.scenarios) await measureOne(scenario, peers, options, scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function measureOne(scenario: Scenario, all: readonly Peer[], options: BenchOptions, scratch: string): Promise<void> {
+  const peers = all.filter((peer) => scenario.admits(peer));
+  if (peers.length === 0) return note(`${scenario.name}: none of the peers asked for can do it`);
+  const folder = (name: string): string => {
+    const path = join(scratch, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  };
+  const samples = await scenario.run({ peers, timing: options.timing, folder, note });
+  const figures: Figures = {
+    scenario: scenario.name,
+    finished: new Date().toISOString(),
+    rounds: options.timing.rounds,
+    measureMs: options.timing.measureMs,
+    versions: Object.fromEntries(peers.map((peer) => [peer.name, peer.version()])),
+    samples,
+  };
+  if (options.write) keepFigures(figures);
+  process.stdout.write(`\n${renderScenario(scenario, figures)}\n\n`);
+}
+
+function isPresent(peer: Peer): boolean {
+  const reason = peer.missing();
+  if (reason !== undefined) note(`${peer.name} is left out: ${reason}`);
+  return reason === undefined;
+}
+
+/** The bench itself must not disturb the proxy's core. */
+function moveToLoadCore(): void {
+  if (pinning) execFileSync('taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)], { stdio: 'ignore' });
+}
+
+function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

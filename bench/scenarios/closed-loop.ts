@@ -1,0 +1,95 @@
+/** The closed-loop scenarios: CPU per request and peak rate, for each shape of HTTP/1 traffic. */
+
+import { benchHost, benchPort, connections, largeBodyBytes, uploadBytes, uploadConnections } from '../config.ts';
+import { closedLoop } from '../load/run.ts';
+import type { LoadRequest } from '../load/job.ts';
+import { cpuMicros } from '../measure/usage.ts';
+import type { Peer, Sample, Scenario, ScenarioContext } from '../types.ts';
+import type { UpstreamKind } from '../upstream/upstream.ts';
+import { runRounds, type StartedPeer } from './started-peers.ts';
+
+interface Shape {
+  readonly name: string;
+  readonly title: string;
+  readonly upstream: UpstreamKind;
+  readonly request: LoadRequest;
+  readonly connections: number;
+  readonly accessLog: boolean;
+  admits(peer: Peer): boolean;
+}
+
+const get: LoadRequest = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false };
+const plain = { upstream: 'answers', request: get, connections, accessLog: false, admits: isPlain } as const;
+
+export const http1Get = closedLoopScenario({ ...plain, name: 'http1-get', title: 'HTTP/1, 1 KB answers, keep-alive, 64 connections' });
+
+export const http1Log = closedLoopScenario({
+  ...plain,
+  name: 'http1-log',
+  title: "The same with the access log written to a file (Istio's format)",
+  accessLog: true,
+  admits: (peer) => peer.accessLog && peer.name !== 'outrider-10k',
+});
+
+export const http1Large = closedLoopScenario({
+  ...plain,
+  name: 'http1-large',
+  title: 'HTTP/1, 100 KB answers, keep-alive, 64 connections',
+  request: { ...get, path: '/large' },
+});
+
+export const http1Upload = closedLoopScenario({
+  ...plain,
+  name: 'http1-upload',
+  title: 'HTTP/1, 1 MB uploads, keep-alive, 16 connections',
+  upstream: 'uploads',
+  request: { ...get, method: 'POST', path: '/upload', bodyBytes: uploadBytes },
+  connections: uploadConnections,
+});
+
+export const http1Close = closedLoopScenario({
+  ...plain,
+  name: 'http1-close',
+  title: 'HTTP/1, a new connection per request, 1 KB answers, 64 at a time',
+  request: { ...get, close: true },
+});
+
+export const services = closedLoopScenario({
+  ...plain,
+  name: 'services-10k',
+  title: 'HTTP/1, 1 KB answers: 10,000 services in the snapshot beside the bookinfo snapshot',
+  admits: (peer) => peer.name === 'outrider' || peer.name === 'outrider-10k',
+});
+
+/** Bytes that one request moves through the proxy, for the CPU-per-byte reading of the large shapes. */
+export const bytesPerRequest: Readonly<Record<string, number>> = { 'http1-large': largeBodyBytes, 'http1-upload': uploadBytes };
+
+function closedLoopScenario(shape: Shape): Scenario {
+  return { name: shape.name, title: shape.title, admits: shape.admits, run: (context) => runShape(shape, context) };
+}
+
+function runShape(shape: Shape, context: ScenarioContext): Promise<Sample[]> {
+  return runRounds(shape.name, context, {
+    upstream: shape.upstream,
+    accessLog: shape.accessLog,
+    warmUp: async (peer) => void (await measure(shape, peer, context.timing.warmUpMs)),
+    round: (peer) => measure(shape, peer, context.timing.measureMs),
+  });
+}
+
+async function measure(shape: Shape, peer: StartedPeer, durationMs: number): Promise<Sample[]> {
+  const before = peer.pid === undefined ? 0 : cpuMicros(peer.pid);
+  const job = { port: peer.port, connections: shape.connections, durationMs, request: shape.request };
+  const result = await closedLoop(job, peer.folder);
+  const spent = peer.pid === undefined ? 0 : cpuMicros(peer.pid) - before;
+  if (result.requests === 0 || result.errors > result.requests / 1000) {
+    throw new Error(`${result.errors} errors in ${result.requests} requests`);
+  }
+  const rate: Sample = { peer: peer.name, metric: 'requestsPerSecond', value: result.requests / result.seconds };
+  if (peer.pid === undefined) return [rate];
+  return [{ peer: peer.name, metric: 'cpuUsPerRequest', value: spent / result.requests }, rate];
+}
+
+function isPlain(peer: Peer): boolean {
+  return peer.name !== 'outrider-10k';
+}
