@@ -1,56 +1,40 @@
 /** AuthorizationPolicy: who may call a workload, and how (istio-api.md section 10). */
 
-import type { PolicyTarget } from './policy-target.ts';
+import { checkCustom, checkHttpOnlyDeny } from './authorization-policy/action-rules.ts';
+import { authorizationRule } from './authorization-policy/rule.ts';
+import type { AuthorizationPolicySpec } from './authorization-policy/types.ts';
+import type { KindParser } from './kind.ts';
+import { istioVersions, specKind } from './kind.ts';
+import { checkPolicyTarget, policyTargetShape } from './policy-target.ts';
+import type { Report, Schema } from './schema.ts';
+import { list, object, oneName, text } from './schema.ts';
+import { all } from './values.ts';
 
-export type AuthorizationAction = 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM';
+export type * from './authorization-policy/types.ts';
 
-export interface AuthorizationPolicySpec extends PolicyTarget {
-  /** Default ALLOW. */
-  readonly action?: AuthorizationAction;
-  /** CUSTOM only: name of a MeshConfig extension provider. */
-  readonly provider?: { readonly name?: string };
-  /** ORed. Absent = never matches, `{}` = matches everything. */
-  readonly rules?: readonly AuthorizationRule[];
-}
+const provider = object<{ readonly name?: string }>({ name: text });
 
-/** The three parts are ANDed; `from` and `to` entries are ORed, `when` entries are ANDed. */
-export interface AuthorizationRule {
-  readonly from?: readonly { readonly source: Source }[];
-  readonly to?: readonly { readonly operation: Operation }[];
-  readonly when?: readonly Condition[];
-}
+const spec: Schema<AuthorizationPolicySpec> = object<AuthorizationPolicySpec>(
+  {
+    ...policyTargetShape,
+    action: oneName(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM']),
+    provider,
+    rules: list(authorizationRule, { max: 512 }),
+  },
+  { check: all(checkPolicyTarget, checkAction, checkCustom, checkHttpOnlyDeny) },
+);
 
-export interface Source {
-  readonly principals?: readonly string[];
-  readonly notPrincipals?: readonly string[];
-  readonly requestPrincipals?: readonly string[];
-  readonly notRequestPrincipals?: readonly string[];
-  readonly namespaces?: readonly string[];
-  readonly notNamespaces?: readonly string[];
-  readonly serviceAccounts?: readonly string[];
-  readonly notServiceAccounts?: readonly string[];
-  readonly trustDomains?: readonly string[];
-  readonly notTrustDomains?: readonly string[];
-  readonly ipBlocks?: readonly string[];
-  readonly notIpBlocks?: readonly string[];
-  readonly remoteIpBlocks?: readonly string[];
-  readonly notRemoteIpBlocks?: readonly string[];
-}
+export const authorizationPolicy: KindParser<AuthorizationPolicySpec> = specKind(
+  { kind: 'AuthorizationPolicy', apiVersions: istioVersions('security', 'v1', 'v1beta1') },
+  spec,
+);
 
-export interface Operation {
-  readonly hosts?: readonly string[];
-  readonly notHosts?: readonly string[];
-  /** Workload ports in decimal. */
-  readonly ports?: readonly string[];
-  readonly notPorts?: readonly string[];
-  readonly methods?: readonly string[];
-  readonly notMethods?: readonly string[];
-  readonly paths?: readonly string[];
-  readonly notPaths?: readonly string[];
-}
-
-export interface Condition {
-  readonly key: string;
-  readonly values?: readonly string[];
-  readonly notValues?: readonly string[];
+/** An empty list of rules counts as none: protobuf does not tell them apart. */
+function checkAction(policy: AuthorizationPolicySpec, report: Report): void {
+  const { action = 'ALLOW', rules = [] } = policy;
+  if (rules.length === 0 && (action === 'DENY' || action === 'CUSTOM')) {
+    report.error(['action'], `${action} without rules never applies; add the empty rule {} to apply it to every request`);
+  }
+  if (action === 'CUSTOM' && (policy.provider?.name ?? '') === '') report.error(['provider'], 'CUSTOM needs provider.name, one of the mesh configuration\'s extensionProviders');
+  if (action !== 'CUSTOM' && policy.provider !== undefined) report.error(['provider'], `is only for action CUSTOM, this one is ${action}`);
 }
