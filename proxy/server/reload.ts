@@ -37,6 +37,8 @@ export interface ReloaderDeps {
   readonly log: ReloadLog;
   /** Problems (warnings) of the load that serves at first. */
   readonly problems: readonly Problem[];
+  /** The snapshot's first path: where a problem is reported that no line of a file has. */
+  readonly snapshotPath: string;
   /** After a change was applied. */
   readonly onApplied: () => void;
 }
@@ -116,7 +118,7 @@ export class Reloader {
     try {
       await this.#deps.target.applyDelta(delta);
     } catch (error) {
-      return this.#reject(cause, [...problems, bindProblem(error)]);
+      return this.#reject(cause, [...problems, bindProblem(this.#deps.snapshotPath, error)]);
     }
     const tookMs = Math.round(this.#deps.clock.now() - started);
     const status = this.#accept(cause, problems, `${renderDelta(delta)} in ${tookMs} ms`);
@@ -174,9 +176,9 @@ function logSome(lines: readonly string[], write: (line: string) => void): void 
   if (left > 0) write(`and ${left} more, see /config_status`);
 }
 
-function bindProblem(error: unknown): Problem {
+function bindProblem(file: string, error: unknown): Problem {
   const message = error instanceof Error ? error.message : String(error);
-  return { severity: 'error', file: '-', line: 1, column: 1, resource: '', path: '', message };
+  return { severity: 'error', file, line: 1, column: 1, resource: '', path: '', message };
 }
 
 function renderDelta(delta: RuntimeDelta): string {
@@ -184,11 +186,16 @@ function renderDelta(delta: RuntimeDelta): string {
   const virtualHosts = routeTables.changed.reduce((sum, table) => sum + table.changed.length + table.removed.length, 0);
   const parts = [
     delta.listeners === undefined ? '' : 'listeners',
-    clusters.changed.length + clusters.removed.length === 0 ? '' : `${clusters.changed.length + clusters.removed.length} clusters`,
-    virtualHosts === 0 ? '' : `${virtualHosts} virtual hosts`,
-    routeTables.removed.length === 0 ? '' : `${routeTables.removed.length} route tables removed`,
+    counted(clusters.changed.length + clusters.removed.length, 'cluster'),
+    counted(virtualHosts, 'virtual host'),
+    counted(routeTables.removed.length, 'route table'),
     delta.telemetry === undefined ? '' : 'telemetry',
     delta.node === undefined ? '' : 'node',
   ].filter((part) => part !== '');
   return `version ${delta.version}, changed: ${parts.join(', ')}`;
+}
+
+function counted(count: number, what: string): string {
+  if (count === 0) return '';
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }

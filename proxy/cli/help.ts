@@ -1,0 +1,102 @@
+/** `outrider help` and `--help`: one text for each command. */
+
+import { RUN_FLAGS, type RunFlag } from './options.ts';
+
+interface CommandHelp {
+  readonly summary: string;
+  /** What follows the command's name, one line for each form. */
+  readonly usage: readonly string[];
+  readonly description: string;
+  readonly options: readonly (readonly [flag: string, meaning: string])[];
+}
+
+const OUTPUT_AND_HELP: CommandHelp['options'] = [['--help', 'print this text']];
+
+/** Options that explain shares with run. */
+const EXPLAINED = new Set(['config', 'mode', 'workload', 'namespace', 'name', 'ip', 'labels', 'cluster-domain', 'root-namespace', 'map-port']);
+
+const HELP: Readonly<Record<string, CommandHelp>> = {
+  run: {
+    summary: 'start the proxy',
+    usage: ['--config PATH [options]'],
+    description:
+      'Serves the snapshot of Istio and Kubernetes resources in PATH for one workload. On ready it prints "outrider ready" and a JSON\n' +
+      'object with the ports. SIGTERM and SIGINT drain (again: stop at once), SIGHUP reloads, SIGUSR2 reopens the access log.\n' +
+      'A bad snapshot at start is refused (exit 1); a bad one later is reported and the last good one keeps serving.',
+    options: [...RUN_FLAGS.map(runOption), ...OUTPUT_AND_HELP],
+  },
+  validate: {
+    summary: 'check a snapshot',
+    usage: ['PATH... [--json]'],
+    description:
+      'Loads, validates and compiles as run would for every namespace. Prints one problem a line as\n' +
+      '"file:line:column: Kind namespace/name: path: message [code]" and last "N errors, N warnings". Exit 1 when there is any error.',
+    options: [['--json', 'problems as JSON'], ...OUTPUT_AND_HELP],
+  },
+  explain: {
+    summary: 'print the decision for a request without sending it',
+    usage: ["--config PATH [--workload NAMESPACE/NAME | --namespace NAME --labels a=b] METHOD URL [-H 'name: value']... [--json]"],
+    description:
+      'Shows listener, virtual host, each route tried and what failed, the route chosen with its file and line, destinations,\n' +
+      'endpoints, and every policy with where it came from. Exit 0 when a decision was reached, a 404 included.',
+    options: [
+      ["-H 'name: value'", 'request header, repeatable'],
+      ['--json', 'one JSON object'],
+      ...RUN_FLAGS.filter(({ name }) => EXPLAINED.has(name)).map(runOption),
+      ...OUTPUT_AND_HELP,
+    ],
+  },
+  test: { summary: 'run routing tests against a snapshot', usage: ['FILE...'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
+  iptables: { summary: 'print, apply or clean traffic interception', usage: ['[--print | --apply | --clean]'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
+  inject: { summary: 'add the sidecar to pod specs', usage: ['-f FILE [--image IMAGE]'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
+  certs: { summary: 'make a local mesh CA and workload certificates', usage: ['--out DIR IDENTITY...'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
+  demo: {
+    summary: "run Istio's bookinfo as a small mesh on localhost",
+    usage: ['[options]'],
+    description: 'Real proxies and small built-in services; prints the URLs to try and the file to edit.',
+    options: OUTPUT_AND_HELP,
+  },
+  version: { summary: 'print the version', usage: ['[--json]'], description: 'Prints the version of outrider and of Node.', options: [['--json', 'one JSON object'], ...OUTPUT_AND_HELP] },
+  help: { summary: 'print help', usage: ['[COMMAND]'], description: 'Prints this list, or the help of one command.', options: OUTPUT_AND_HELP },
+};
+
+export function isCommand(name: string): boolean {
+  return Object.hasOwn(HELP, name);
+}
+
+export const COMMAND_NAMES: readonly string[] = Object.keys(HELP);
+
+/** The list of commands. */
+export function renderOverview(): string {
+  const commands = Object.entries(HELP).map(([name, { summary }]) => [name, summary] as const);
+  return [
+    'outrider: a service-mesh proxy for Istio resources',
+    '',
+    'Usage: outrider COMMAND [options]',
+    '',
+    ...columns(commands),
+    '',
+    'outrider COMMAND --help prints the options of a command.',
+    'Exit code: 0 success, 1 the input is wrong or the check failed, 2 the command was called wrongly.',
+    '',
+  ].join('\n');
+}
+
+/** Text of `outrider COMMAND --help`; the overview for an unknown command. */
+export function renderHelp(command: string): string {
+  const help = isCommand(command) ? HELP[command] : undefined;
+  if (help === undefined) return renderOverview();
+  const usage = help.usage.map((form) => `Usage: outrider ${command} ${form}`);
+  return [...usage, '', help.description, '', ...columns(help.options), ''].join('\n');
+}
+
+function runOption({ name, value, env, default: fallback, help }: RunFlag): readonly [string, string] {
+  const notes = [env, fallback === undefined ? undefined : `default ${fallback}`].filter((note) => note !== undefined);
+  const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return [flag, notes.length === 0 ? help : `${help} (${notes.join(', ')})`];
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.min(34, Math.max(...rows.map(([left]) => left.length)) + 2);
+  return rows.map(([left, right]) => (left.length >= width ? `  ${left}\n  ${' '.repeat(width)}${right}` : `  ${left.padEnd(width)}${right}`));
+}
