@@ -10,7 +10,7 @@ import type { FilterFactory } from '../filter.ts';
 export interface CorsPolicy {
   /** Any one of them must take the Origin header. */
   readonly allowOrigins: readonly StringMatchConfig[];
-  /** Header values as they are sent; absent = the header is left out. */
+  /** Header values as they are sent; absent or empty = the header is left out; `*` grants what the preflight asks for. */
   readonly allowMethods?: string;
   readonly allowHeaders?: string;
   readonly exposeHeaders?: string;
@@ -24,29 +24,38 @@ export interface CorsPolicy {
 export const createCors: FilterFactory<CorsPolicy> = (policy) => {
   if (policy.allowOrigins.length === 0) return undefined;
   const origins = policy.allowOrigins.map((origin) => createStringMatch(origin));
-  const preflight = preflightHeaders(policy);
-  const actual = actualHeaders(policy);
+  const granted = originHeaders(policy);
+  // The origin is kept from the request on: header operations may remove it before it goes upstream.
+  const allowed = new WeakMap<Stream, string>();
   return {
     name: 'cors',
-    onRequest({ request }) {
-      const origin = request.headers.get('origin');
-      if (origin === undefined || !isPreflight(request.method, request.headers)) return undefined;
-      if (accepts(origins, origin)) return reply(['access-control-allow-origin', origin, ...preflight]);
-      return policy.unmatchedPreflights === 'IGNORE' ? reply([]) : undefined;
+    onRequest(stream) {
+      const { request, route } = stream;
+      const origin = joined(request.headers, 'origin');
+      // Envoy leaves redirects and direct responses alone, preflights to them included.
+      if (origin === '' || route?.action.kind !== 'forward') return undefined;
+      const accepted = accepts(origins, origin);
+      if (isPreflight(request.method, request.headers)) {
+        if (accepted) return reply([...originLine(origin), ...preflightHeaders(policy, request.headers), ...granted]);
+        return policy.unmatchedPreflights === 'IGNORE' ? reply([]) : undefined;
+      }
+      if (accepted) allowed.set(stream, origin);
+      return undefined;
     },
     onResponse(stream) {
-      const origin = stream.request.headers.get('origin');
-      if (origin !== undefined && accepts(origins, origin)) mark(stream, origin, actual);
+      const origin = allowed.get(stream);
+      if (origin !== undefined && stream.response !== undefined) setAll(stream.response.headers, [...originLine(origin), ...granted]);
     },
   };
 };
 
 function isPreflight(method: string, headers: HeaderList): boolean {
-  return method === 'OPTIONS' && headers.has('access-control-request-method');
+  return method === 'OPTIONS' && joined(headers, 'access-control-request-method') !== '';
 }
 
+/** Envoy also tries the text `*`: a policy that takes it allows every origin, which is how `exact: "*"` means any. */
 function accepts(origins: readonly StringPredicate[], origin: string): boolean {
-  for (let i = 0; i < origins.length; i++) if ((origins[i] as StringPredicate)(origin)) return true;
+  for (const takes of origins) if (takes(origin) || takes('*')) return true;
   return false;
 }
 
@@ -54,28 +63,41 @@ function reply(headers: readonly string[]): LocalReply {
   return { status: 200, body: '', headers, flags: 0, details: 'cors_response' };
 }
 
-function mark({ response }: Stream, origin: string, headers: readonly string[]): void {
-  if (response === undefined) return;
-  response.headers.set('access-control-allow-origin', origin);
-  for (let i = 0; i < headers.length; i += 2) response.headers.set(headers[i] as string, headers[i + 1] as string);
+function originLine(origin: string): string[] {
+  return ['access-control-allow-origin', origin];
 }
 
-function preflightHeaders(policy: CorsPolicy): string[] {
+/** On every answer to an allowed origin. */
+function originHeaders(policy: CorsPolicy): string[] {
   return [
-    ...actualHeaders(policy),
-    ...pair('access-control-allow-methods', policy.allowMethods),
-    ...pair('access-control-allow-headers', policy.allowHeaders),
-    ...pair('access-control-max-age', policy.maxAge),
+    ...line('access-control-allow-credentials', policy.allowCredentials === true ? 'true' : undefined),
+    ...line('access-control-expose-headers', policy.exposeHeaders),
   ];
 }
 
-function actualHeaders(policy: CorsPolicy): string[] {
+/** On answers to preflights only. */
+function preflightHeaders(policy: CorsPolicy, asked: HeaderList): string[] {
   return [
-    ...pair('access-control-allow-credentials', policy.allowCredentials === true ? 'true' : undefined),
-    ...pair('access-control-expose-headers', policy.exposeHeaders),
+    ...grant('access-control-allow-methods', policy.allowMethods, asked, 'access-control-request-method'),
+    ...grant('access-control-allow-headers', policy.allowHeaders, asked, 'access-control-request-headers'),
+    ...line('access-control-max-age', policy.maxAge),
   ];
 }
 
-function pair(name: string, value: string | undefined): string[] {
+function grant(name: string, value: string | undefined, asked: HeaderList, askedName: string): string[] {
+  return value === '*' ? [name, joined(asked, askedName)] : line(name, value);
+}
+
+function line(name: string, value: string | undefined): string[] {
   return value === undefined || value === '' ? [] : [name, value];
+}
+
+/** All lines of one name as Envoy joins them; empty when there is none. Two Origin lines so match no single origin. */
+function joined(headers: HeaderList, name: string): string {
+  const first = headers.get(name);
+  return first === undefined ? '' : headers.getAll(name).join(',');
+}
+
+function setAll(headers: HeaderList, lines: readonly string[]): void {
+  for (let i = 0; i < lines.length; i += 2) headers.set(lines[i] as string, lines[i + 1] as string);
 }

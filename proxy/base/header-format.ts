@@ -31,6 +31,7 @@ const ARGUMENTS = {
   ENVIRONMENT: 'required',
   HOSTNAME: 'none',
   PROTOCOL: 'none',
+  QUERY_PARAM: 'required',
   REQ: 'required',
   REQUESTED_SERVER_NAME: 'none',
   RESP: 'required',
@@ -45,6 +46,7 @@ const ARGUMENTS = {
   UPSTREAM_LOCAL_ADDRESS: 'none',
   UPSTREAM_REMOTE_ADDRESS: 'none',
   UPSTREAM_REQUEST_ATTEMPT_COUNT: 'none',
+  VIRTUAL_CLUSTER_NAME: 'none',
 } as const satisfies Record<string, ArgumentRule>;
 
 export type HeaderOperator = keyof typeof ARGUMENTS;

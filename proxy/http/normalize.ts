@@ -16,8 +16,8 @@ const DOT = 0x2e;
 const QUESTION = 0x3f;
 const BACKSLASH = 0x5c;
 
-/** Per byte: 1 where a path byte can make the path need work, whatever stands before it. */
-const SUSPECT = byteTable('#%\\"<>{}|^`');
+/** Path bytes that mean work, whatever stands beside them. */
+const SUSPECT = byteTable('#\\"<>{}|^`');
 /** Bytes that are percent-encoded in the path: those no URI may hold. */
 const ENCODED = byteTable('"<>{}|^`');
 const UNRESERVED = byteTable('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~');
@@ -33,32 +33,42 @@ for (let code = 0; code < 256; code++) {
  * query is kept as it is, case is never changed.
  */
 export function normalizePath(target: string, mode: PathNormalization): string | undefined {
-  return isNormal(target, mode !== 'BASE') ? target : normalizeSlowly(target, mode);
+  if (mode === 'NONE') return withoutFragment(target);
+  return isNormal(target, mode) ? target : normalizeSlowly(withoutFragment(target), mode);
 }
 
 /** One look at each byte. Errs on the side of more work. */
-function isNormal(target: string, refuseDoubleSlash: boolean): boolean {
+function isNormal(target: string, mode: PathNormalization): boolean {
   let previous = 0;
   for (let i = 0; i < target.length; i++) {
     const code = target.charCodeAt(i);
     if (code === QUESTION) return !target.includes('#', i);
     if (SUSPECT[code] === 1) return false;
-    if (previous === SLASH && (code === DOT || (refuseDoubleSlash && code === SLASH))) return false;
+    if (previous === SLASH && (code === DOT || (code === SLASH && mode !== 'BASE'))) return false;
+    if (code === PERCENT && !staysEscaped(target, i, mode)) return false;
     previous = code;
   }
   return true;
 }
 
+function staysEscaped(target: string, percent: number, mode: PathNormalization): boolean {
+  const escaped = escapedByte(target.charCodeAt(percent + 1), target.charCodeAt(percent + 2));
+  if (escaped < 1 || UNRESERVED[escaped] === 1) return false;
+  return mode !== 'DECODE_AND_MERGE_SLASHES' || (escaped !== SLASH && escaped !== BACKSLASH);
+}
+
 function normalizeSlowly(target: string, mode: PathNormalization): string | undefined {
-  const fragment = target.indexOf('#');
-  const whole = fragment === -1 ? target : target.slice(0, fragment);
-  if (mode === 'NONE') return whole;
-  const queryStart = whole.indexOf('?');
-  const pathEnd = queryStart === -1 ? whole.length : queryStart;
-  const canonical = canonicalBytes(whole.slice(0, pathEnd), mode === 'DECODE_AND_MERGE_SLASHES');
+  const query = target.indexOf('?');
+  const pathEnd = query === -1 ? target.length : query;
+  const canonical = canonicalBytes(target.slice(0, pathEnd), mode === 'DECODE_AND_MERGE_SLASHES');
   if (canonical === undefined) return undefined;
   const resolved = resolveDotSegments(canonical);
-  return (mode === 'BASE' ? resolved : mergeSlashes(resolved)) + whole.slice(pathEnd);
+  return (mode === 'BASE' ? resolved : mergeSlashes(resolved)) + target.slice(pathEnd);
+}
+
+function withoutFragment(target: string): string {
+  const fragment = target.indexOf('#');
+  return fragment === -1 ? target : target.slice(0, fragment);
 }
 
 /**
@@ -89,9 +99,14 @@ function canonicalBytes(path: string, decodeSlashes: boolean): string | undefine
 /** Value of the `%XX` that ends at `end`, or -1. */
 function escapeBefore(bytes: Buffer, end: number): number {
   if (end < 3 || bytes[end - 3] !== PERCENT) return -1;
-  const high = hexDigit(bytes[end - 2] as number);
-  const low = hexDigit(bytes[end - 1] as number);
-  return high === -1 || low === -1 ? -1 : high * 16 + low;
+  return escapedByte(bytes[end - 2] as number, bytes[end - 1] as number);
+}
+
+/** -1 where one of the two is no hex digit; NaN, past the end of a string, is none. */
+function escapedByte(high: number, low: number): number {
+  const first = hexDigit(high);
+  const second = hexDigit(low);
+  return first === -1 || second === -1 ? -1 : first * 16 + second;
 }
 
 function hexDigit(code: number): number {

@@ -6,6 +6,7 @@ import type { HeaderOperator } from '../base/header-format.ts';
 import { createTimeFormat } from '../base/time-format.ts';
 import { renderResponseFlags } from '../stream/response-flags.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
+import { firstQueryValue, pathLengthOf } from './target.ts';
 
 export type OperatorReader = (stream: Stream) => string;
 
@@ -43,10 +44,12 @@ const READERS: Readonly<Record<HeaderOperator, (argument: string) => OperatorRea
   DOWNSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.info.downstreamRemoteAddress),
   DOWNSTREAM_TLS_CIPHER: absent,
   DOWNSTREAM_TLS_VERSION: absent,
-  DURATION: () => (stream) => (stream.info.endMs === 0 ? '' : String(Math.round(stream.info.endMs - stream.info.startMs))),
-  ENVIRONMENT: (argument) => constant(process.env[argument] ?? ''),
+  // Headers are written when the request or the response head is there; only the latter has a duration yet.
+  DURATION: () => (stream) => String(Math.max(0, Math.floor(stream.info.responseHeadMs - stream.info.startMs))),
+  ENVIRONMENT: (argument) => constant(process.env[argument] ?? '-'),
   HOSTNAME: () => constant(hostname()),
   PROTOCOL: () => (stream) => stream.info.protocol,
+  QUERY_PARAM: (argument) => (stream) => firstQueryValue(stream.request.path, pathLengthOf(stream.request.path), argument) ?? '',
   REQ: (argument) => requestHeader(argument),
   REQUESTED_SERVER_NAME: () => (stream) => stream.info.requestedServerName ?? '',
   RESP: (argument) => responseHeader(argument),
@@ -60,7 +63,9 @@ const READERS: Readonly<Record<HeaderOperator, (argument: string) => OperatorRea
   UPSTREAM_HOST: upstreamHost,
   UPSTREAM_LOCAL_ADDRESS: () => (stream) => stream.info.upstreamLocalAddress ?? '',
   UPSTREAM_REMOTE_ADDRESS: upstreamHost,
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(stream.info.attemptCount),
+  // The request's own headers are written before its first attempt is counted.
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(Math.max(1, stream.info.attemptCount)),
+  VIRTUAL_CLUSTER_NAME: absent,
 };
 
 function constant(value: string): OperatorReader {

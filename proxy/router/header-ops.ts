@@ -17,24 +17,39 @@ interface HeaderWrite {
 }
 
 /**
- * Removals first, then set, then add, each in the order written; undefined when there is nothing to do. A value that
- * comes out empty leaves the header as it was (Envoy, keep_empty_value unset).
+ * Removals first, then set, then add, each in the order written; undefined when there is nothing to do. Operators see
+ * the headers as they are after the removals: no value sees another written here. A value that comes out empty leaves
+ * the header as it was (Envoy, keep_empty_value unset).
  * @throws when a value is not a legal format; configuration is checked with `validateHeaderValueFormat` before.
  */
 export function createHeaderOps({ remove, set, add }: HeaderOpsConfig): HeaderOps | undefined {
   const writes = [...set.map((entry) => compileWrite(entry, true)), ...add.map((entry) => compileWrite(entry, false))];
   if (remove.length === 0 && writes.length === 0) return undefined;
+  const apply = writes.every(isFixed) ? writeFixed : writeRead;
   return (headers, stream) => {
     for (let i = 0; i < remove.length; i++) headers.remove(remove[i] as string);
-    for (let i = 0; i < writes.length; i++) write(writes[i] as HeaderWrite, headers, stream);
+    apply(writes, headers, stream);
   };
 }
 
-function write({ name, replace, value }: HeaderWrite, headers: HeaderList, stream: Stream): void {
-  const text = typeof value === 'string' ? value : value(stream);
-  if (text === '') return;
-  if (replace) headers.set(name, text);
-  else headers.add(name, text);
+function isFixed({ value }: HeaderWrite): boolean {
+  return typeof value === 'string';
+}
+
+function writeFixed(writes: readonly HeaderWrite[], headers: HeaderList): void {
+  for (let i = 0; i < writes.length; i++) write(headers, writes[i] as HeaderWrite, (writes[i] as HeaderWrite).value as string);
+}
+
+/** Every value is read before the first is written. */
+function writeRead(writes: readonly HeaderWrite[], headers: HeaderList, stream: Stream): void {
+  const values = writes.map(({ value }) => (typeof value === 'string' ? value : value(stream)));
+  for (let i = 0; i < writes.length; i++) write(headers, writes[i] as HeaderWrite, values[i] as string);
+}
+
+function write(headers: HeaderList, { name, replace }: HeaderWrite, value: string): void {
+  if (value === '') return;
+  if (replace) headers.set(name, value);
+  else headers.add(name, value);
 }
 
 function compileWrite([name, format]: readonly [name: string, value: string], replace: boolean): HeaderWrite {

@@ -4,6 +4,7 @@ import type { RedirectAction } from '../../config/runtime/route.ts';
 import { toByteString } from '../base/bytes.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead } from '../stream/stream.ts';
+import { pathLengthOf, rooted } from './target.ts';
 
 /**
  * Absolute URL of the Location header. `listenerPort` is the port that `derivePort: FROM_REQUEST_PORT` writes.
@@ -31,9 +32,8 @@ export function redirectReply(status: number, location: string): LocalReply {
 function redirectPath({ uri }: RedirectAction, target: string): string {
   if (uri === undefined) return target;
   const to = toByteString(uri.to);
-  if (uri.kind === 'prefix') return to + target.slice(toByteString(uri.from).length);
-  const query = target.indexOf('?');
-  return query === -1 || to.includes('?') ? to : to + target.slice(query);
+  if (uri.kind === 'prefix') return rooted(to + target.slice(toByteString(uri.from).length));
+  return rooted(to.includes('?') ? to : to + target.slice(pathLengthOf(target)));
 }
 
 function keptHost(request: RequestHead, scheme: string, portNamed: boolean): string {

@@ -4,6 +4,7 @@ import type { RewriteConfig } from '../../config/runtime/route.ts';
 import { toByteString } from '../base/bytes.ts';
 import { createReplaceAll } from '../base/re2.ts';
 import type { RequestHead } from '../stream/stream.ts';
+import { pathLengthOf, rooted } from './target.ts';
 
 export type Rewrite = (request: RequestHead) => void;
 
@@ -27,26 +28,24 @@ export function rewriteAuthority(request: RequestHead, authority: string): void 
   request.authority = authority;
 }
 
-/** Target (path and query) → the one sent upstream; undefined when the path is left alone. */
+/**
+ * Target (path and query) → the one sent upstream; undefined when the path is left alone. A replacement that loses the
+ * leading slash gets it back (Envoy sends `GET foo HTTP/1.1`, which is no request line: RFC 9112 section 3.2.1).
+ */
 function createPathRewrite({ uri, regex }: RewriteConfig): ((target: string) => string) | undefined {
   if (regex !== undefined) return createRegexRewrite(regex.match, regex.substitution);
   if (uri === undefined) return undefined;
   const to = toByteString(uri.to);
-  if (uri.kind === 'path') return (target) => to + queryOf(target);
+  if (uri.kind === 'path') return (target) => rooted(to + target.slice(pathLengthOf(target)));
   // The route matched this prefix, so its length is all that matters (ignoreUriCase included).
   const { length } = toByteString(uri.from);
-  return (target) => to + target.slice(length);
+  return (target) => rooted(to + target.slice(length));
 }
 
 function createRegexRewrite(match: string, substitution: string): (target: string) => string {
   const replaceAll = createReplaceAll(match, substitution);
   return (target) => {
-    const query = target.indexOf('?');
-    return query === -1 ? replaceAll(target) : replaceAll(target.slice(0, query)) + target.slice(query);
+    const pathLength = pathLengthOf(target);
+    return rooted(replaceAll(target.slice(0, pathLength)) + target.slice(pathLength));
   };
-}
-
-function queryOf(target: string): string {
-  const query = target.indexOf('?');
-  return query === -1 ? '' : target.slice(query);
 }

@@ -5,6 +5,7 @@ import type { StringMatchConfig } from '../../config/runtime/string-match.ts';
 import { createStringMatch, renderStringPattern, type StringPredicate } from '../base/string-match.ts';
 import type { RequestHead } from '../stream/stream.ts';
 import { createPathTest, type PathTest } from './path-test.ts';
+import { firstQueryValue } from './target.ts';
 
 interface HeaderCondition {
   readonly name: string;
@@ -71,21 +72,6 @@ export class RouteMatch {
     if (config.authority !== undefined && this.#authority?.(request.authority) === false) return unlike('authority', config.authority, request.authority);
     return undefined;
   }
-}
-
-/** First value of the parameter, undecoded; `?k` and `?k=` both give the empty string (Envoy's query parser). */
-export function firstQueryValue(path: string, pathLength: number, name: string): string | undefined {
-  for (let start = pathLength + 1; start < path.length; ) {
-    const ampersand = path.indexOf('&', start);
-    const end = ampersand === -1 ? path.length : ampersand;
-    const nameEnd = start + name.length;
-    if (nameEnd <= end && path.startsWith(name, start)) {
-      if (nameEnd === end) return '';
-      if (path.charCodeAt(nameEnd) === 0x3d) return path.slice(nameEnd + 1, end);
-    }
-    start = end + 1;
-  }
-  return undefined;
 }
 
 function optionalMatch(config: StringMatchConfig | undefined): StringPredicate | undefined {

@@ -27,6 +27,11 @@ export class RouteTable<R> {
     return this.#domains.matchedDomain(withoutPort(authority));
   }
 
+  /** By VirtualHostConfig.name. */
+  get(name: string): VirtualHost<R> | undefined {
+    return this.#byName.get(name);
+  }
+
   virtualHosts(): IterableIterator<VirtualHost<R>> {
     return this.#byName.values();
   }

@@ -2,6 +2,7 @@
 
 import type { RouteConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
 import type { RequestHead } from '../stream/stream.ts';
+import { pathLengthOf } from './target.ts';
 import { createRouteMatcher, type RouteMatcher } from './route-matcher.ts';
 import { RouteMatch } from './route-match.ts';
 
@@ -64,10 +65,4 @@ export class VirtualHost<R> {
       find: createRouteMatcher(matches, routes.map((route) => route.match)),
     };
   }
-}
-
-/** Length of the path without its query. */
-function pathLengthOf(target: string): number {
-  const query = target.indexOf('?');
-  return query === -1 ? target.length : query;
 }

@@ -1,0 +1,78 @@
+/** A route made ready for the data path: header operations, rewrite, filters and fixed answers compiled once. */
+
+import type { DestinationConfig, ForwardAction, HeaderOpsConfig, HeadersConfig, RouteConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
+import type { FilterChain } from '../../filters/chain.ts';
+import type { LocalReply } from '../stream/local-reply.ts';
+import { createDirectResponse } from './direct-response.ts';
+import { createHeaderOps, type HeaderOps } from './header-ops.ts';
+import { createRewrite, type Rewrite } from './rewrite.ts';
+
+export interface LiveRoute {
+  readonly config: RouteConfig;
+  readonly virtualHost: VirtualHostConfig;
+  /** Undefined where the route has no filter of its own. */
+  readonly filters: FilterChain | undefined;
+  readonly destinations: readonly LiveDestination[];
+  readonly totalWeight: number;
+  readonly rewrite: Rewrite | undefined;
+  /** The answer of a direct response route. */
+  readonly directReply: LocalReply | undefined;
+  /** Response operations for answers that no destination gave (local replies, redirects, direct responses). */
+  readonly responseOps: readonly HeaderOps[];
+}
+
+export interface LiveDestination {
+  readonly config: DestinationConfig;
+  readonly requestOps: readonly HeaderOps[];
+  readonly responseOps: readonly HeaderOps[];
+  /** Authority written by `headers.request` `host`; a rewrite's authority wins over it. */
+  readonly authority: string | undefined;
+}
+
+export type CreateFilters = (config: RouteConfig) => FilterChain | undefined;
+
+export function createLiveRoute(config: RouteConfig, virtualHost: VirtualHostConfig, createFilters: CreateFilters): LiveRoute {
+  const { action, headers } = config;
+  const forward = action.kind === 'forward' ? action : undefined;
+  return {
+    config,
+    virtualHost,
+    filters: createFilters(config),
+    destinations: forward === undefined ? [] : liveDestinations(forward, headers),
+    totalWeight: forward === undefined ? 0 : forward.destinations.reduce((sum, { weight }) => sum + weight, 0),
+    rewrite: forward?.rewrite === undefined ? undefined : createRewrite(forward.rewrite),
+    directReply: action.kind === 'direct' ? createDirectResponse(action) : undefined,
+    responseOps: compact([headers?.response]),
+  };
+}
+
+function liveDestinations(action: ForwardAction, route: HeadersConfig | undefined): LiveDestination[] {
+  const weighted = action.destinations.length > 1;
+  return action.destinations.map((config) => {
+    const own = config.headers;
+    return {
+      config,
+      requestOps: combine(route?.request, own?.request, weighted),
+      responseOps: combine(route?.response, own?.response, weighted),
+      authority: action.rewrite?.authority !== undefined ? undefined : weighted ? (own?.authority ?? route?.authority) : (route?.authority ?? own?.authority),
+    };
+  });
+}
+
+/**
+ * Envoy evaluates a weighted destination's operations before the route's, so the route's `set` wins. Istio writes a
+ * single destination's operations behind the route's in one list, where all removals come first (istio-api.md 2.12).
+ */
+function combine(route: HeaderOpsConfig | undefined, own: HeaderOpsConfig | undefined, weighted: boolean): HeaderOps[] {
+  if (route === undefined || own === undefined || weighted) return compact([own, route]);
+  return compact([{ ...route, remove: [...route.remove, ...own.remove] }, { ...own, remove: [] }]);
+}
+
+function compact(configs: readonly (HeaderOpsConfig | undefined)[]): HeaderOps[] {
+  const ops: HeaderOps[] = [];
+  for (const config of configs) {
+    const op = config === undefined ? undefined : createHeaderOps(config);
+    if (op !== undefined) ops.push(op);
+  }
+  return ops;
+}

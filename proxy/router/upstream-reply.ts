@@ -1,0 +1,60 @@
+/** What the downstream is told when no upstream response came: the one table of upstream failures (proxy-semantics A.4). */
+
+import type { UpstreamReset } from '../codec/codec.ts';
+import type { LocalReply } from '../stream/local-reply.ts';
+import { ResponseFlag } from '../stream/response-flags.ts';
+import type { ConnectFailure } from '../upstream/connector.ts';
+
+const PREFIX = 'upstream connect error or disconnect/reset before headers. reset reason: ';
+
+/** Detail word, the same in plain English, status and flag of each reset before the response head. */
+const RESETS: Readonly<Record<UpstreamReset, readonly [text: string, status: number, flag: number]>> = {
+  connection_termination: ['connection termination', 503, ResponseFlag.UpstreamConnectionTermination],
+  protocol_error: ['protocol error', 502, ResponseFlag.UpstreamProtocolError],
+  remote_reset: ['remote reset', 503, ResponseFlag.UpstreamRemoteReset],
+  local_reset: ['local reset', 503, ResponseFlag.LocalReset],
+};
+
+export function resetReply(reason: UpstreamReset): LocalReply {
+  const [text, status, flags] = RESETS[reason];
+  return { status, body: PREFIX + text, flags, details: `upstream_reset_before_response_started{${reason}}` };
+}
+
+/** Flag and details of a reset after the response head went down: the answer can only be cut. */
+export function lateReset(reason: UpstreamReset): { readonly flags: number; readonly details: string } {
+  return { flags: RESETS[reason][2], details: `upstream_reset_after_response_started{${reason}}` };
+}
+
+export function connectFailureReply(failure: ConnectFailure): LocalReply {
+  const timedOut = failure.kind === 'connection_timeout';
+  const reason = failure.reason === '' ? '' : `|${failure.reason.replaceAll(' ', '_')}`;
+  return {
+    status: 503,
+    body: PREFIX + (timedOut ? 'connection timeout' : 'remote connection failure'),
+    flags: ResponseFlag.UpstreamConnectionFailure,
+    details: `upstream_reset_before_response_started{${failure.kind}${reason}}`,
+  };
+}
+
+export const NO_CLUSTER: LocalReply = { status: 503, body: '', flags: ResponseFlag.NoCluster, details: 'cluster_not_found' };
+export const NO_HEALTHY_UPSTREAM: LocalReply = {
+  status: 503,
+  body: 'no healthy upstream',
+  flags: ResponseFlag.NoHealthyUpstream,
+  details: 'no_healthy_upstream',
+};
+export const ROUTE_TIMEOUT: LocalReply = {
+  status: 504,
+  body: 'upstream request timeout',
+  flags: ResponseFlag.UpstreamTimeout,
+  details: 'response_timeout',
+};
+/** The DestinationRule asks for TLS, which this version does not speak: plain text would be worse than no answer. */
+export const TLS_REQUIRED: LocalReply = {
+  status: 503,
+  body: `${PREFIX}remote connection failure`,
+  flags: ResponseFlag.UpstreamConnectionFailure,
+  details: 'upstream_reset_before_response_started{remote_connection_failure|TLS_origination_is_not_available}',
+};
+/** A pass-through request whose destination is this proxy itself would go round for ever. */
+export const PASSTHROUGH_LOOP: LocalReply = { status: 502, body: '', flags: 0, details: 'passthrough_loop_rejected' };
