@@ -39,8 +39,8 @@ const POLL_COST_FACTOR = 50;
 const MOST_LOOKS_IN_A_ROW = 5;
 
 export interface SnapshotWatch {
-  /** Size of all files at the first look, bytes. */
-  readonly totalBytes: number;
+  /** Size of all files at the last look. */
+  totalBytes(): number;
   close(): void;
 }
 
@@ -54,17 +54,17 @@ export async function watchSnapshot(
   timing: WatchTiming = DEFAULT_WATCH_TIMING,
 ): Promise<SnapshotWatch> {
   const watcher = new PathWatcher(paths.filter((path) => path !== '-'), deps, timing);
-  const totalBytes = await watcher.open();
-  return { totalBytes, close: () => watcher.close() };
+  await watcher.open();
+  return watcher;
 }
 
-class PathWatcher {
+class PathWatcher implements SnapshotWatch {
   readonly #paths: readonly string[];
   readonly #deps: WatchDeps;
   readonly #timing: WatchTiming;
   readonly #watches = new Map<string, DirectoryWatch>();
   readonly #unwatchable = new Set<string>();
-  #files: Scan['files'] = new Map();
+  #last: Scan | undefined;
   #lookTimer: Timer | undefined;
   #pollTimer: Timer | undefined;
   /** When the first event of the present burst came. */
@@ -79,13 +79,15 @@ class PathWatcher {
     this.#timing = timing;
   }
 
-  async open(): Promise<number> {
-    if (this.#paths.length === 0) return 0;
+  async open(): Promise<void> {
+    if (this.#paths.length === 0) return;
     const started = this.#deps.clock.now();
-    const scan = await this.#scanAndWatch();
-    this.#files = scan.files;
+    this.#last = await this.#scanAndWatch();
     this.#schedulePoll(this.#deps.clock.now() - started);
-    return scan.totalBytes;
+  }
+
+  totalBytes(): number {
+    return this.#last?.totalBytes ?? 0;
   }
 
   close(): void {
@@ -120,8 +122,8 @@ class PathWatcher {
       this.#lookAgain = false;
       const scan = await this.#scanAndWatch();
       if (this.#closed) return;
-      const changed = !sameFiles(scan.files, this.#files);
-      this.#files = scan.files;
+      const changed = this.#last === undefined || !sameFiles(scan.files, this.#last.files);
+      this.#last = scan;
       if (changed) this.#deps.onChange();
     } while (this.#lookAgain);
     this.#looking = false;

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { ListenerView } from '../../../../proxy/admin/view.ts';
+import { surviveBugs } from '../../../../proxy/server/bugs.ts';
 import { servingPorts, writeReadyFile } from '../../../../proxy/server/ready-file.ts';
 import { onSignals } from '../../../../proxy/server/signals.ts';
 
@@ -53,5 +54,26 @@ t.test('signals', (t) => {
   t.same(calls, ['reload', 'reopen', 'drain SIGTERM', 'reload', 'stop SIGINT', 'stop SIGTERM']);
   stop();
   t.same(source.eventNames().filter((name) => source.listenerCount(name) > 0), []);
+  t.end();
+});
+
+t.test('exceptions that nobody caught are logged, some stacks a minute, and the process goes on', (t) => {
+  const source = new EventEmitter();
+  const lines: string[] = [];
+  const time = { now: 0 };
+  const clock = { now: () => time.now, wallTime: () => 0, setTimer: () => ({ cancel: () => {} }) };
+  const stop = surviveBugs({ error: (line) => lines.push(line) }, clock, source);
+  source.emit('uncaughtException', new Error('torn'));
+  t.match(lines[0], /^internal error \(uncaught exception\): Error: torn\n +at /);
+  source.emit('unhandledRejection', 'no error object');
+  t.equal(lines[1], 'internal error (unhandled rejection): no error object');
+  for (let i = 0; i < 30; i++) source.emit('uncaughtException', new Error('again'));
+  t.equal(lines.length, 20);
+  time.now = 60_000;
+  source.emit('uncaughtException', new Error('later'));
+  t.equal(lines[20], '12 more internal errors in the last minute');
+  t.match(lines[21], /later/);
+  stop();
+  t.equal(source.listenerCount('uncaughtException') + source.listenerCount('unhandledRejection'), 0);
   t.end();
 });

@@ -1,0 +1,107 @@
+/**
+ * Compiles snapshots in a thread of its own, so that parsing 10,000 services never holds up a request, and hands back
+ * only the difference to what serves.
+ *
+ * The thread keeps the parsed documents and the last configurations, which makes a one-document change cheap. For a
+ * small snapshot parsing anew costs less than the thread's memory, so there it ends when idle and is started
+ * again, given the serving configuration as its base, at the next change.
+ */
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Problem } from '../../config/runtime/problem.ts';
+import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Bootstrap } from '../cli/options.ts';
+import type { CompileOutcome, FirstOutcome } from './compile-outcome.ts';
+import type { CompilerAnswer, CompilerRequest, CompilerSetUp } from './compiler-worker.ts';
+
+export interface CompilerDeps {
+  readonly clock: Clock;
+  /** Whole standard input where the paths name `-`: it can be read only once, the thread may start often. */
+  readonly stdin?: Uint8Array;
+  /** Size of the snapshot now. */
+  readonly snapshotBytes: () => number;
+}
+
+/** From this size on (bytes of YAML) the thread stays: parsing 1 MB takes about a second, keeping it about 30 MB. */
+const KEEP_FROM_BYTES = 1024 * 1024;
+
+/** A small snapshot's thread ends this long after its last work, milliseconds: longer than an editing session's pauses. */
+const IDLE_END_MS = 30_000;
+
+export class ThreadedCompiler {
+  readonly #setUp: CompilerSetUp;
+  readonly #deps: CompilerDeps;
+  #thread: Worker | undefined;
+  #idle: Timer | undefined;
+  /** The one request under way; callers take turns (Reloader). */
+  #waiting: ((answer: CompilerAnswer) => void) | undefined;
+
+  /** Starts the thread at once, so that it loads its modules while the caller loads others. */
+  constructor(bootstrap: Bootstrap, deps: CompilerDeps) {
+    this.#setUp = { bootstrap, ...(deps.stdin === undefined ? {} : { stdin: deps.stdin }) };
+    this.#deps = deps;
+    this.#thread = this.#startThread();
+  }
+
+  /** The first load. Never rejects. */
+  async compile(): Promise<FirstOutcome> {
+    const answer = await this.#ask({ kind: 'first' });
+    if (answer.kind === 'compiled' || answer.kind === 'rejected') return answer;
+    throw new Error(`compiler answered '${answer.kind}' to the first load`);
+  }
+
+  /** A later load beside what serves. Never rejects. */
+  async recompile(serving: RuntimeConfig): Promise<CompileOutcome> {
+    const answer = await this.#ask({ kind: 'again', version: serving.version });
+    // A thread started after the one that compiled what serves; only small snapshots come here, or one after a crash.
+    const settled = answer.kind === 'base-needed' ? await this.#ask({ kind: 'again', version: serving.version, base: serving }) : answer;
+    if (settled.kind === 'compiled' || settled.kind === 'base-needed') throw new Error(`compiler answered '${settled.kind}' to a reload`);
+    return settled;
+  }
+
+  async close(): Promise<void> {
+    this.#idle?.cancel();
+    await this.#thread?.terminate();
+  }
+
+  #ask(request: CompilerRequest): Promise<CompilerAnswer> {
+    this.#idle?.cancel();
+    const thread = (this.#thread ??= this.#startThread());
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      thread.ref();
+      thread.postMessage(request);
+    });
+  }
+
+  #startThread(): Worker {
+    const file = new URL(`./compiler-worker${extname(import.meta.url)}`, import.meta.url);
+    const thread = new Worker(file, { workerData: this.#setUp });
+    let failure = 'it ended';
+    thread.on('message', (answer: CompilerAnswer) => this.#settle(answer));
+    thread.on('error', (error) => (failure = error.message));
+    thread.on('exit', () => {
+      if (this.#thread === thread) this.#thread = undefined;
+      this.#settle({ kind: 'rejected', problems: [this.#crashProblem(failure)] });
+    });
+    return thread;
+  }
+
+  #settle(answer: CompilerAnswer): void {
+    const resolve = this.#waiting;
+    this.#waiting = undefined;
+    if (resolve === undefined) return;
+    // Idle, the thread alone must not keep a process alive that has nothing else to do.
+    this.#thread?.unref();
+    const keep = this.#deps.snapshotBytes() >= KEEP_FROM_BYTES;
+    if (!keep) this.#idle = this.#deps.clock.setTimer(IDLE_END_MS, () => void this.#thread?.terminate());
+    resolve(answer);
+  }
+
+  #crashProblem(failure: string): Problem {
+    const message = `the snapshot could not be compiled: ${failure}`;
+    return { severity: 'error', file: this.#setUp.bootstrap.config[0] ?? '-', line: 1, column: 1, resource: '', path: '', message };
+  }
+}
