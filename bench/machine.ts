@@ -5,7 +5,7 @@ import { cpus, release, totalmem } from 'node:os';
 import { loadCore, proxyCore } from './config.ts';
 import { closedLoopTool } from './load/run.ts';
 import { pinning } from './measure/process.ts';
-import { answersTool } from './upstream/upstream.ts';
+import { upstreamTool } from './upstream/upstream.ts';
 
 /** Lines of `name: value`. */
 export function describeMachine(): string[] {
@@ -17,7 +17,7 @@ export function describeMachine(): string[] {
     `Node: ${process.version}`,
     pinning ? `pinning: proxy on core ${proxyCore}, load and upstream on core ${loadCore}` : 'pinning: none, taskset not found: expect noise',
     `closed-loop load: ${closedLoopTool}; open-loop load: own generator`,
-    `upstream: ${answersTool} for answers, own raw server for uploads`,
+    `upstream: ${upstreamTool}`,
   ];
 }
 

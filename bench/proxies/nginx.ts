@@ -25,7 +25,9 @@ export const nginx: Peer = {
 
 function nginxConfig(plan: PeerPlan): string {
   const log = plan.accessLog === undefined ? 'access_log off;' : `access_log ${plan.accessLog} istio buffer=64k flush=1s;`;
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `daemon off;
+${user}
 worker_processes 1;
 pid ${join(plan.folder, 'nginx.pid')};
 events { worker_connections 4096; }

@@ -5,13 +5,11 @@ import { closedLoop } from '../load/run.ts';
 import type { LoadRequest } from '../load/job.ts';
 import { cpuMicros } from '../measure/usage.ts';
 import type { Peer, Sample, Scenario, ScenarioContext } from '../types.ts';
-import type { UpstreamKind } from '../upstream/upstream.ts';
 import { runRounds, type StartedPeer } from './started-peers.ts';
 
 interface Shape {
   readonly name: string;
   readonly title: string;
-  readonly upstream: UpstreamKind;
   readonly request: LoadRequest;
   readonly connections: number;
   readonly accessLog: boolean;
@@ -19,7 +17,7 @@ interface Shape {
 }
 
 const get: LoadRequest = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false };
-const plain = { upstream: 'answers', request: get, connections, accessLog: false, admits: isPlain } as const;
+const plain = { request: get, connections, accessLog: false, admits: isPlain } as const;
 
 export const http1Get = closedLoopScenario({ ...plain, name: 'http1-get', title: 'HTTP/1, 1 KB answers, keep-alive, 64 connections' });
 
@@ -42,7 +40,6 @@ export const http1Upload = closedLoopScenario({
   ...plain,
   name: 'http1-upload',
   title: 'HTTP/1, 1 MB uploads, keep-alive, 16 connections',
-  upstream: 'uploads',
   request: { ...get, method: 'POST', path: '/upload', bodyBytes: uploadBytes },
   connections: uploadConnections,
 });
@@ -70,7 +67,6 @@ function closedLoopScenario(shape: Shape): Scenario {
 
 function runShape(shape: Shape, context: ScenarioContext): Promise<Sample[]> {
   return runRounds(shape.name, context, {
-    upstream: shape.upstream,
     accessLog: shape.accessLog,
     warmUp: async (peer) => void (await measure(shape, peer, context.timing.warmUpMs)),
     round: (peer) => measure(shape, peer, context.timing.measureMs),

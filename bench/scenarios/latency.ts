@@ -15,7 +15,6 @@ export const latency: Scenario = {
 
 function runLatency(context: ScenarioContext): Promise<Sample[]> {
   return runRounds('latency', context, {
-    upstream: 'answers',
     accessLog: false,
     warmUp: async (peer) => void (await measure(peer, context.timing.warmUpMs)),
     round: (peer) => measure(peer, context.timing.measureMs * 2),

@@ -26,7 +26,6 @@ export const reload: Scenario = {
 function runReload(context: ScenarioContext): Promise<Sample[]> {
   let revision = 0;
   return runRounds('reload-10k', context, {
-    upstream: 'answers',
     accessLog: false,
     warmUp: async (peer) => void (await probe(peer)),
     round(peer) {

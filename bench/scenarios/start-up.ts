@@ -17,7 +17,7 @@ export const startUp: Scenario = {
 
 async function runStartUp(context: ScenarioContext): Promise<Sample[]> {
   const folder = context.folder('start-up');
-  const upstream = await startUpstream('answers', folder);
+  const upstream = await startUpstream(folder);
   const samples: Sample[] = [];
   try {
     for (let round = 0; round < context.timing.rounds; round += 1) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { benchHost } from '../config.ts';
 import { freePort, waitForAnswer } from '../measure/ports.ts';
 import type { Peer, RunningPeer, Sample, ScenarioContext } from '../types.ts';
-import { startUpstream, type UpstreamKind } from '../upstream/upstream.ts';
+import { startUpstream } from '../upstream/upstream.ts';
 
 export interface StartedPeer extends RunningPeer {
   readonly name: string;
@@ -15,7 +15,6 @@ export interface StartedPeer extends RunningPeer {
 }
 
 export interface RoundPlan {
-  readonly upstream: UpstreamKind;
   /** Give peers an access-log file. */
   readonly accessLog: boolean;
   /** Once per peer before the rounds. */
@@ -27,7 +26,7 @@ export interface RoundPlan {
 /** A peer that fails is noted and left out of the remaining rounds; the others go on. */
 export async function runRounds(name: string, context: ScenarioContext, plan: RoundPlan): Promise<Sample[]> {
   const folder = context.folder(name);
-  const upstream = await startUpstream(plan.upstream, folder);
+  const upstream = await startUpstream(folder);
   let started: StartedPeer[] = [];
   const samples: Sample[] = [];
   const attempt = async (peer: StartedPeer, step: () => Promise<void>): Promise<void> => {

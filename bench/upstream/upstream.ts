@@ -1,9 +1,9 @@
-/** The upstream behind every peer: nginx for answers where there is one, our own raw server for uploads and otherwise. */
+/** The upstream behind every peer: nginx where there is one, else our own raw server. Both read a whole body before they answer. */
 
 import { fileURLToPath } from 'node:url';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { benchHost, largeBodyBytes, loadCore, smallBodyBytes } from '../config.ts';
+import { benchHost, largeBodyBytes, loadCore, smallBodyBytes, uploadBytes } from '../config.ts';
 import { freePort, waitForAnswer } from '../measure/ports.ts';
 import { findProgram, startProgram, type Program } from '../measure/process.ts';
 
@@ -12,13 +12,11 @@ export interface Upstream {
   stop(): Promise<void>;
 }
 
-/** What the upstream must do: `answers` sends `/` (1 KB) and `/large` (100 KB), `uploads` reads whole bodies first. */
-export type UpstreamKind = 'answers' | 'uploads';
-
-export async function startUpstream(kind: UpstreamKind, folder: string): Promise<Upstream> {
+/** Serves `/` (1 KB), `/large` (100 KB) and `/upload` (reads the body, then answers 1 KB). */
+export async function startUpstream(folder: string): Promise<Upstream> {
   const port = await freePort();
   const nginx = findProgram('nginx');
-  const program = kind === 'answers' && nginx !== undefined ? startNginx(nginx, port, folder) : startOwn(port);
+  const program = nginx !== undefined ? startNginx(nginx, port, folder) : startOwn(port);
   try {
     await waitForAnswer(port, benchHost, 5000);
   } catch (error) {
@@ -28,8 +26,8 @@ export async function startUpstream(kind: UpstreamKind, folder: string): Promise
   return { port, stop: program.stop };
 }
 
-/** Name of the server that answers, for the report. */
-export const answersTool = findProgram('nginx') === undefined ? 'own upstream (nginx not found)' : 'nginx';
+/** Name of the server, for the report. */
+export const upstreamTool = findProgram('nginx') === undefined ? 'own upstream (nginx not found)' : 'nginx';
 
 function startNginx(nginx: string, port: number, folder: string): Program {
   const file = join(folder, 'upstream.conf');
@@ -40,7 +38,10 @@ function startNginx(nginx: string, port: number, folder: string): Program {
 }
 
 function nginxConfig(port: number, folder: string): string {
+  // Started by root, nginx would give its worker to a user who may not read this folder.
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `daemon off;
+${user}
 worker_processes 1;
 pid ${join(folder, 'upstream.pid')};
 events { worker_connections 4096; }
@@ -49,10 +50,22 @@ http {
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
   default_type text/plain;
+  client_body_temp_path ${join(folder, 'body')};
+  proxy_temp_path ${join(folder, 'proxy')};
+  upstream itself { server 127.0.0.1:${port}; keepalive 64; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location = / { return 200 "${'x'.repeat(smallBodyBytes)}"; }
     location = /large { root ${folder}; sendfile on; open_file_cache max=10; }
+    location = /upload {
+      client_max_body_size 0;
+      client_body_buffer_size ${uploadBytes * 2};
+      proxy_pass http://itself/;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Content-Length "";
+      proxy_pass_request_body off;
+    }
   }
 }
 `;
