@@ -1,6 +1,5 @@
-/** The filter interface: a filter decides on heads and may change bytes; it never sees a socket or a pool. */
+/** The filter interface: a filter decides on heads; it never sees a socket or a pool. */
 
-import type { Transform } from 'node:stream';
 import type { LocalReply } from '../proxy/stream/local-reply.ts';
 import type { Stream } from '../proxy/stream/stream.ts';
 
@@ -12,9 +11,6 @@ export interface Filter {
   onRequest?(stream: Stream): MaybePromise<LocalReply | void>;
   /** Upstream to downstream, reverse order; `stream.response` is set. Local replies pass here too. */
   onResponse?(stream: Stream): MaybePromise<LocalReply | void>;
-  /** Only if bytes must change. */
-  requestBody?(stream: Stream): Transform | undefined;
-  responseBody?(stream: Stream): Transform | undefined;
   /** Exactly once, after the last byte, reset or disconnect. Must not throw. */
   onComplete?(stream: Stream): void;
 }

@@ -1,0 +1,279 @@
+/** Upstream HTTP/1.1: one connection to one host, one request at a time, reused while both sides keep it clean. */
+
+import type { Socket } from 'node:net';
+import { HeaderList } from '../../stream/header-list.ts';
+import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
+import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
+import { appendBytes, appendText, dropOutput, flushOutput, type OutputOwner } from '../output.ts';
+import { BodyReader, type BodySink } from './body-reader.ts';
+import { HEAD_END } from './field-lines.ts';
+import { MAX_RESPONSE_HEAD_BYTES, ParsedResponse, parseResponseHead } from './response-head.ts';
+import { fieldText, requestHeadText } from './serialize.ts';
+
+const Phase = { Idle: 0, Head: 1, Body: 2, Closed: 3 } as const;
+
+const HEAD_WINDOW_BYTES = 4096;
+/** 1xx answers one response may have before the upstream is held for broken (proxy-semantics D.2 row 19). */
+const MAX_INFORMATIONAL = 100;
+
+const parsed = new ParsedResponse();
+
+/** The pool this connection belongs to. */
+export interface ClientConnectionOwner {
+  /** The exchange ended cleanly: the connection may take another request. */
+  onIdle(connection: Http1ClientConnection): void;
+  /** The connection is gone; called once. */
+  onClosed(connection: Http1ClientConnection): void;
+}
+
+export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySink {
+  /** Requests sent on this connection, the current one included. */
+  requests = 0;
+  /** Monotonic time since when it is idle; the pool's. */
+  idleSinceMs = 0;
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** Something of the response to the current request has been read: it must not be sent again. */
+  answered = false;
+
+  readonly #socket: Socket;
+  readonly #owner: ClientConnectionOwner;
+  readonly #body: BodyReader = new BodyReader();
+  #phase: number = Phase.Idle;
+  #receiver: ResponseReceiver | undefined;
+  #method = '';
+  #pending: Buffer | undefined;
+  #requestFraming: number = Framing.None;
+  #requestEnded = true;
+  #responseEnded = true;
+  #reusable = true;
+  #informational = 0;
+  #paused = false;
+  /** Set when an exchange ended inside a read: whatever follows in that read must not meet the next request. */
+  #releaseDue = false;
+  #localAddress: string | undefined;
+
+  constructor(socket: Socket, owner: ClientConnectionOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    socket.on('drain', () => this.#receiver?.onUpstreamDrain());
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', () => this.#fail('connection_termination'));
+    socket.on('close', () => this.#fail('connection_termination'));
+  }
+
+  /** `10.0.0.9:41234`. */
+  get localAddress(): string {
+    return (this.#localAddress ??= `${this.#socket.localAddress ?? ''}:${this.#socket.localPort ?? 0}`);
+  }
+
+  get closed(): boolean {
+    return this.#phase === Phase.Closed;
+  }
+
+  /** Starts a request; the head is written with the next flush. */
+  start(receiver: ResponseReceiver, request: RequestHead, framing: number, trailers: boolean): void {
+    this.requests++;
+    this.answered = false;
+    this.#receiver = receiver;
+    this.#method = request.method;
+    this.#phase = Phase.Head;
+    this.#requestFraming = framing;
+    this.#requestEnded = framing === Framing.None || framing === 0;
+    this.#responseEnded = false;
+    this.#reusable = true;
+    this.#informational = 0;
+    appendText(this, this.#socket, requestHeadText(request.method, request.path, request.authority, request.headers.items, framing, trailers));
+  }
+
+  /** One read's bytes, in a buffer that is reused after the call. */
+  onRead(bytes: Buffer, length: number): void {
+    this.bytesRead += length;
+    const receiver = this.#receiver;
+    if (receiver === undefined) {
+      // Bytes nobody asked for: whatever they are, they must not be taken for the next answer.
+      this.close();
+      return;
+    }
+    this.answered = true;
+    this.#process(bytes, length);
+    receiver.onResponseReadDone();
+    if (this.#releaseDue) this.#release();
+  }
+
+  /** Closes an idle connection, or one that nobody needs any more. */
+  close(): void {
+    if (this.#phase === Phase.Closed) return;
+    this.#phase = Phase.Closed;
+    this.#receiver = undefined;
+    this.#pending = undefined;
+    dropOutput(this);
+    this.#socket.destroy();
+    this.#owner.onClosed(this);
+  }
+
+  // RequestWriter
+
+  writeBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#phase === Phase.Closed || this.#requestEnded) return;
+    if (this.#requestFraming === Framing.Chunked) {
+      appendText(this, this.#socket, `${(end - start).toString(16)}\r\n`);
+      appendBytes(this, this.#socket, bytes, start, end);
+      appendText(this, this.#socket, '\r\n');
+      return;
+    }
+    appendBytes(this, this.#socket, bytes, start, end);
+  }
+
+  writeEnd(trailers: string[] | undefined): void {
+    if (this.#phase === Phase.Closed || this.#requestEnded) return;
+    if (this.#requestFraming === Framing.Chunked) {
+      appendText(this, this.#socket, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
+    }
+    this.#requestEnded = true;
+    if (this.#responseEnded) this.#release();
+  }
+
+  flush(): boolean {
+    this.bytesWritten += flushOutput(this, this.#socket);
+    return !this.#socket.writableNeedDrain;
+  }
+
+  resetStream(): void {
+    this.close();
+  }
+
+  pauseResponse(): void {
+    if (this.#paused || this.#phase === Phase.Closed) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resumeResponse(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#phase !== Phase.Closed) this.#socket.resume();
+  }
+
+  // BodySink
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    this.#receiver?.onResponseBody(bytes, start, end);
+  }
+
+  onBodyEnd(trailers: string[] | undefined): void {
+    this.#endResponse(trailers);
+  }
+
+  #process(bytes: Buffer, length: number): void {
+    let i = 0;
+    while (i < length && i >= 0) {
+      if (this.#phase === Phase.Head) i = this.#readHead(bytes, i, length);
+      else if (this.#phase === Phase.Body) i = this.#readBody(bytes, i, length);
+      else {
+        // Bytes behind a finished answer: never relayed, the connection is not used again.
+        this.close();
+        return;
+      }
+    }
+  }
+
+  #readHead(bytes: Buffer, start: number, end: number): number {
+    if (this.#pending !== undefined) return this.#readSplitHead(this.#pending, bytes, start, end);
+    const window = bytes.latin1Slice(start, Math.min(end, start + HEAD_WINDOW_BYTES));
+    const close = window.indexOf(HEAD_END);
+    if (close >= 0) return this.#takeHead(window, start + close + 4);
+    return this.#readSplitHead(Buffer.alloc(0), bytes, start, end);
+  }
+
+  #readSplitHead(kept: Buffer, bytes: Buffer, start: number, end: number): number {
+    const joined = Buffer.concat([kept, bytes.subarray(start, end)]);
+    const close = joined.indexOf(HEAD_END, Math.max(0, kept.length - 3), 'latin1');
+    if ((close < 0 ? joined.length : close + 4) > MAX_RESPONSE_HEAD_BYTES) return this.#protocolError();
+    if (close < 0) {
+      this.#pending = joined;
+      return end;
+    }
+    this.#pending = undefined;
+    return this.#takeHead(joined.latin1Slice(0, close + 4), start + (close + 4 - kept.length));
+  }
+
+  #takeHead(text: string, next: number): number {
+    if (parseResponseHead(text, this.#method, parsed) !== undefined) return this.#protocolError();
+    const { status, bodyLength } = parsed;
+    const receiver = this.#receiver as ResponseReceiver;
+    // Nobody asked for an upgrade, so a 101 is a broken upstream (stricter than Envoy, D.2 row 18).
+    if (status === 101) return this.#protocolError();
+    if (status < 200) {
+      if (++this.#informational > MAX_INFORMATIONAL) return this.#protocolError();
+      receiver.onInformational(status, new HeaderList(parsed.fields.items));
+      return next;
+    }
+    this.#reusable = parsed.reusable;
+    const head: ResponseHead = { status, headers: new HeaderList(parsed.fields.items) };
+    this.#phase = Phase.Body;
+    if (bodyLength !== 0) this.#body.start(bodyLength);
+    receiver.onResponseHead(head, this.#framing(status, bodyLength), parsed.fields.seen);
+    if (bodyLength === 0 && this.#phase === Phase.Body) this.#endResponse(undefined);
+    return next;
+  }
+
+  #framing(status: number, bodyLength: number): number {
+    if (bodyLength > 0) return bodyLength;
+    if (bodyLength < 0) return Framing.Chunked;
+    if (status === 204) return Framing.None;
+    return parsed.declaredLength ?? (status === 304 || this.#method === 'HEAD' ? Framing.None : 0);
+  }
+
+  #readBody(bytes: Buffer, start: number, end: number): number {
+    const next = this.#body.read(bytes, start, end, this);
+    return next >= 0 ? next : this.#protocolError();
+  }
+
+  #endResponse(trailers: string[] | undefined): void {
+    const receiver = this.#receiver;
+    this.#responseEnded = true;
+    this.#receiver = undefined;
+    this.#phase = Phase.Idle;
+    if (this.#requestEnded) this.#releaseDue = true;
+    // An answer before the end of the request: the rest of the body has nowhere to go.
+    else this.close();
+    receiver?.onResponseEnd(trailers);
+  }
+
+  #release(): void {
+    this.#releaseDue = false;
+    if (this.#phase === Phase.Closed) return;
+    if (!this.#reusable || this.#socket.writableLength > 0) {
+      this.close();
+      return;
+    }
+    this.resumeResponse();
+    this.#owner.onIdle(this);
+  }
+
+  #protocolError(): number {
+    this.#fail('protocol_error');
+    return -1;
+  }
+
+  #onEnd(): void {
+    if (this.#phase === Phase.Body && this.#body.untilClose) {
+      const receiver = this.#receiver;
+      this.#endResponse(undefined);
+      receiver?.onResponseReadDone();
+      this.#release();
+      return;
+    }
+    this.#fail('connection_termination');
+  }
+
+  /** The connection broke; a half-read body is a protocol error to Envoy, before the head it is a termination. */
+  #fail(reason: UpstreamReset): void {
+    if (this.#phase === Phase.Closed) return;
+    const receiver = this.#receiver;
+    const inBody = this.#phase === Phase.Body;
+    this.close();
+    receiver?.onResponseReset(inBody ? 'protocol_error' : reason);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Header names as interned lower-case strings: a name seen before costs a hash and a comparison, no allocation. Well-known
+ * names also carry a kind, so that the head parser acts on them by switch and not by comparing strings.
+ */
+
+import { LOWER } from './characters.ts';
+
+/** Names the codec or the header rules treat specially; 0 is every other name. */
+export const HeaderKind = {
+  Other: 0,
+  Host: 1,
+  Connection: 2,
+  ContentLength: 3,
+  TransferEncoding: 4,
+  Upgrade: 5,
+  Te: 6,
+  KeepAlive: 7,
+  Expect: 8,
+  XForwardedProto: 9,
+  XForwardedFor: 10,
+  XRequestId: 11,
+  Date: 12,
+  Server: 13,
+  /** Removed from every request: nobody is internal in an Istio mesh (Envoy since 1.33). */
+  EdgeControl: 14,
+  /** Removed from responses and rewritten: x-envoy-upstream-service-time. */
+  UpstreamServiceTime: 15,
+  Http2Settings: 16,
+} as const;
+
+export interface HeaderName {
+  readonly name: string;
+  readonly kind: number;
+}
+
+const KINDS: readonly (readonly [name: string, kind: number])[] = [
+  ['host', HeaderKind.Host],
+  ['connection', HeaderKind.Connection],
+  ['content-length', HeaderKind.ContentLength],
+  ['transfer-encoding', HeaderKind.TransferEncoding],
+  ['upgrade', HeaderKind.Upgrade],
+  ['te', HeaderKind.Te],
+  ['keep-alive', HeaderKind.KeepAlive],
+  ['proxy-connection', HeaderKind.KeepAlive],
+  ['expect', HeaderKind.Expect],
+  ['x-forwarded-proto', HeaderKind.XForwardedProto],
+  ['x-forwarded-for', HeaderKind.XForwardedFor],
+  ['x-request-id', HeaderKind.XRequestId],
+  ['date', HeaderKind.Date],
+  ['server', HeaderKind.Server],
+  ['http2-settings', HeaderKind.Http2Settings],
+  ['x-envoy-upstream-service-time', HeaderKind.UpstreamServiceTime],
+  ['x-envoy-internal', HeaderKind.EdgeControl],
+  ['x-envoy-retry-on', HeaderKind.EdgeControl],
+  ['x-envoy-retry-grpc-on', HeaderKind.EdgeControl],
+  ['x-envoy-max-retries', HeaderKind.EdgeControl],
+  ['x-envoy-retriable-status-codes', HeaderKind.EdgeControl],
+  ['x-envoy-retriable-header-names', HeaderKind.EdgeControl],
+  ['x-envoy-upstream-rq-timeout-ms', HeaderKind.EdgeControl],
+  ['x-envoy-upstream-rq-per-try-timeout-ms', HeaderKind.EdgeControl],
+  ['x-envoy-upstream-rq-timeout-alt-response', HeaderKind.EdgeControl],
+  ['x-envoy-hedge-on-per-try-timeout', HeaderKind.EdgeControl],
+  ['x-envoy-expected-rq-timeout-ms', HeaderKind.EdgeControl],
+  ['x-envoy-attempt-count', HeaderKind.EdgeControl],
+  ['x-envoy-is-timeout-retry', HeaderKind.EdgeControl],
+  ['x-envoy-force-trace', HeaderKind.EdgeControl],
+  ['x-envoy-ip-tags', HeaderKind.EdgeControl],
+  ['x-forwarded-client-cert', HeaderKind.EdgeControl],
+  ['x-envoy-original-path', HeaderKind.EdgeControl],
+  ['x-envoy-original-host', HeaderKind.EdgeControl],
+];
+
+const BUCKETS = 1024;
+/** Names learned from traffic stop here, so that a flood of random names cannot push the known ones out. */
+const LEARNED_LIMIT = 512;
+
+const known: (HeaderName | undefined)[] = new Array<HeaderName | undefined>(BUCKETS).fill(undefined);
+const learned: (HeaderName | undefined)[] = new Array<HeaderName | undefined>(BUCKETS).fill(undefined);
+let learnedCount = 0;
+
+for (const [name, kind] of KINDS) {
+  const bucket = hashOf(name, 0, name.length);
+  if (known[bucket] !== undefined) throw new Error(`header name table: ${name} collides with ${known[bucket].name}`);
+  known[bucket] = { name, kind };
+}
+
+/** The interned name for `text[start, end)`, which must hold token characters only; case is ignored. */
+export function internHeaderName(text: string, start: number, end: number): HeaderName {
+  const bucket = hashOf(text, start, end);
+  const first = known[bucket];
+  if (first !== undefined && isSame(first.name, text, start, end)) return first;
+  const second = learned[bucket];
+  if (second !== undefined && isSame(second.name, text, start, end)) return second;
+  // A copy, because a slice would keep the whole head of some past request alive.
+  const fresh = { name: Buffer.from(text.slice(start, end).toLowerCase(), 'latin1').toString('latin1'), kind: HeaderKind.Other };
+  if (second === undefined && learnedCount < LEARNED_LIMIT) {
+    learned[bucket] = fresh;
+    learnedCount++;
+  }
+  return fresh;
+}
+
+function hashOf(text: string, start: number, end: number): number {
+  let hash = end - start;
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (text.charCodeAt(i) | 0x20)) | 0;
+  return (hash ^ (hash >>> 10)) & (BUCKETS - 1);
+}
+
+function isSame(name: string, text: string, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let i = 0; i < name.length; i++) {
+    if (name.charCodeAt(i) !== LOWER[text.charCodeAt(start + i)]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,454 @@
+/** Downstream HTTP/1.1: bytes of one accepted connection to requests, responses back to bytes, one at a time and in order. */
+
+import type { Socket } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import { HeaderList } from '../../stream/header-list.ts';
+import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
+import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
+import { appendBytes, appendText, dropOutput, flushOutput, hasOutput, type OutputOwner } from '../output.ts';
+import { BodyReader, type BodySink } from './body-reader.ts';
+import { HEAD_END } from './field-lines.ts';
+import { CODEC_ERROR, HEADERS_TOO_LARGE, type ParseError } from './parse-error.ts';
+import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, parseRequestHead, precheck, precheckMethod } from './request-head.ts';
+import { codecErrorText, fieldText, responseHeadText, statusLine } from './serialize.ts';
+
+const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4 } as const;
+
+/** Reasons to stop reading; several may hold at once. */
+const Pause = { Backpressure: 1, Pipeline: 2 } as const;
+
+/** Requests that may wait behind the one being answered, in bytes; past it the socket is not read. */
+const PIPELINE_LIMIT_BYTES = 64 * 1024;
+/** How much of a head is looked at before its end is searched in the whole read. */
+const HEAD_WINDOW_BYTES = 4096;
+/** After an answer with `connection: close` the peer's bytes are discarded this long before the connection is cut (Envoy's delayed close). */
+export const DELAYED_CLOSE_MS = 1000;
+/** Bytes discarded during that time at the most. */
+const DISCARD_LIMIT_BYTES = 1024 * 1024;
+
+const parsed = new ParsedRequest();
+
+/** Facts of the request being delivered; reused, see RequestFacts. */
+const facts: { -readonly [K in keyof RequestFacts]: RequestFacts[K] } = {
+  seen: 0,
+  framing: Framing.None,
+  upgrade: undefined,
+  trailersAccepted: false,
+  missingAuthority: false,
+};
+
+export interface ServerConnectionTimeouts {
+  /** First byte of a head to its end; 408 after it. */
+  readonly headerMs: number;
+  /** No request on the connection. */
+  readonly idleMs: number;
+  /** A request body that stands still, or a response the downstream does not take. */
+  readonly stallMs: number;
+}
+
+export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodySink {
+  readonly isSecure: boolean = false;
+  /** Body and head bytes, both directions, for the listener's counters. */
+  bytesRead = 0;
+  bytesWritten = 0;
+
+  readonly #socket: Socket;
+  readonly #owner: ServerCodecOwner;
+  readonly #clock: Clock;
+  readonly #body: BodyReader = new BodyReader();
+  #localAddress: string | undefined;
+  #remoteAddress: string | undefined;
+  #remoteIp: string | undefined;
+  #phase: number = Phase.Head;
+  #receiver: RequestReceiver | undefined;
+  #pending: Buffer | undefined;
+  #pauses = 0;
+  #processing = false;
+  #responseStarted = false;
+  #responseEnded = true;
+  #requestEnded = true;
+  #responseFraming: number = Framing.None;
+  #isHead = false;
+  #close = false;
+  #discarded = 0;
+  /** Monotonic time of the last progress in the phase that a timeout watches. */
+  #progressMs: number;
+
+  constructor(socket: Socket, owner: ServerCodecOwner, clock: Clock) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#progressMs = clock.now();
+    socket.on('drain', () => this.#receiver?.onDownstreamDrain());
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', () => this.#onGone());
+    socket.on('close', () => this.#onGone());
+  }
+
+  // Each address costs a system call: asked for once, and only by who needs it.
+  get localAddress(): string {
+    return (this.#localAddress ??= joinAddress(plainAddress(this.#socket.localAddress), this.#socket.localPort));
+  }
+
+  get remoteAddress(): string {
+    return (this.#remoteAddress ??= joinAddress(this.remoteIp, this.#socket.remotePort));
+  }
+
+  get remoteIp(): string {
+    return (this.#remoteIp ??= plainAddress(this.#socket.remoteAddress));
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+
+  /** True while a request is being received or answered. */
+  get busy(): boolean {
+    return this.#receiver !== undefined;
+  }
+
+  /** One read's bytes, in a buffer that is reused after the call. */
+  onRead(bytes: Buffer, length: number): void {
+    this.bytesRead += length;
+    this.#process(bytes, 0, length);
+    if (this.#phase === Phase.Body) this.#receiver?.onRequestReadDone();
+    this.#flushIfPending();
+  }
+
+  /** Called about once a second: applies the timeouts that must hold against slow peers. */
+  sweep(now: number, timeouts: ServerConnectionTimeouts): void {
+    const silence = now - this.#progressMs;
+    switch (this.#phase) {
+      case Phase.Head:
+        if (this.#pending !== undefined && silence > timeouts.headerMs) this.#refuse(HEADER_TIMEOUT);
+        else if (this.#pending === undefined && silence > timeouts.idleMs) this.#destroy();
+        return;
+      case Phase.Body:
+        if ((this.#pauses & Pause.Backpressure) === 0 && silence > timeouts.stallMs) this.#abort('timeout');
+        return;
+      case Phase.Wait:
+        if (this.#socket.writableLength > 0 && silence > timeouts.stallMs) this.#abort('timeout');
+        else if (this.#socket.writableLength === 0) this.#progressMs = now;
+        return;
+      case Phase.Closing:
+        if (silence > DELAYED_CLOSE_MS) this.#destroy();
+        return;
+      default:
+    }
+  }
+
+  /** Closes when idle; a busy connection closes after its response (draining). */
+  drain(): void {
+    if (this.#phase === Phase.Head && this.#pending === undefined) this.#destroy();
+    else this.#close = true;
+  }
+
+  /** Cuts the connection now. */
+  destroy(): void {
+    this.#abort('local');
+  }
+
+  // ResponseWriter
+
+  writeInformational(status: number, headers: HeaderList): void {
+    if (this.#responseStarted || this.#phase >= Phase.Closing) return;
+    appendText(this, this.#socket, `${statusLine(status)}${fieldText(headers.items)}\r\n`);
+  }
+
+  writeHead(head: ResponseHead, framing: number): void {
+    if (this.#phase >= Phase.Closing) return;
+    this.#responseStarted = true;
+    this.#responseFraming = framing;
+    if (!this.#requestEnded || this.#owner.draining) this.#close = true;
+    appendText(this, this.#socket, responseHeadText(head.status, head.headers.items, framing, this.#close));
+  }
+
+  writeBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#isHead || this.#phase >= Phase.Closing) return;
+    if (this.#responseFraming === Framing.Chunked) {
+      appendText(this, this.#socket, `${(end - start).toString(16)}\r\n`);
+      appendBytes(this, this.#socket, bytes, start, end);
+      appendText(this, this.#socket, '\r\n');
+      return;
+    }
+    appendBytes(this, this.#socket, bytes, start, end);
+  }
+
+  writeEnd(trailers: string[] | undefined): void {
+    if (this.#phase >= Phase.Closing) return;
+    if (this.#responseFraming === Framing.Chunked && !this.#isHead) {
+      appendText(this, this.#socket, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
+    }
+    this.#responseEnded = true;
+    this.#finishExchange();
+  }
+
+  flush(): boolean {
+    if (hasOutput(this)) this.#progressMs = this.#clock.now();
+    this.bytesWritten += flushOutput(this, this.#socket);
+    return !this.#socket.writableNeedDrain;
+  }
+
+  resetStream(): void {
+    this.#receiver = undefined;
+    // What was relayed so far must leave before the cut, else the peer cannot tell how far the answer came.
+    flushOutput(this, this.#socket);
+    this.#destroy();
+  }
+
+  pauseRequest(): void {
+    this.#pause(Pause.Backpressure);
+  }
+
+  resumeRequest(): void {
+    this.#resume(Pause.Backpressure);
+  }
+
+  closeAfterResponse(): void {
+    this.#close = true;
+  }
+
+  // BodySink
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    this.#receiver?.onRequestBody(bytes, start, end);
+  }
+
+  onBodyEnd(trailers: string[] | undefined): void {
+    this.#requestEnded = true;
+    if (this.#phase === Phase.Body) this.#phase = Phase.Wait;
+    this.#receiver?.onRequestEnd(trailers);
+  }
+
+  #process(bytes: Buffer, start: number, end: number): void {
+    this.#processing = true;
+    let i = start;
+    while (i < end && i >= 0) {
+      if (this.#phase === Phase.Head) i = this.#readHead(bytes, i, end);
+      else if (this.#phase === Phase.Body) i = this.#readBody(bytes, i, end);
+      else if (this.#phase === Phase.Wait) i = this.#keepPipelined(bytes, i, end);
+      else i = this.#discard(end - i, end);
+    }
+    this.#processing = false;
+  }
+
+  /** Parses one head; returns the position after it, `end` with the bytes kept when it is incomplete, -1 when refused. */
+  #readHead(bytes: Buffer, from: number, end: number): number {
+    if (this.#pending !== undefined) return this.#readSplitHead(this.#pending, bytes, from, end);
+    const start = skipEmptyLines(bytes, from, end);
+    if (start === end) return end;
+    const window = bytes.latin1Slice(start, Math.min(end, start + HEAD_WINDOW_BYTES));
+    const close = window.indexOf(HEAD_END);
+    if (close >= 0) return this.#takeHead(window, start + close + 4, close + 4);
+    const far = end - start > HEAD_WINDOW_BYTES ? bytes.subarray(0, end).indexOf(HEAD_END, start, 'latin1') : -1;
+    if (far >= 0) return this.#takeHead(bytes.latin1Slice(start, far + 4), far + 4, far + 4 - start);
+    return this.#keepPartialHead(Buffer.from(bytes.subarray(start, end)), 0) ? end : -1;
+  }
+
+  #readSplitHead(kept: Buffer, bytes: Buffer, from: number, end: number): number {
+    const joined = Buffer.concat([kept, bytes.subarray(from, end)]);
+    const start = skipEmptyLines(joined, 0, joined.length);
+    const close = joined.indexOf(HEAD_END, Math.max(start, kept.length - 3), 'latin1');
+    if (close < 0) return this.#keepPartialHead(joined.subarray(start), Math.max(0, kept.length - start)) ? end : -1;
+    this.#pending = undefined;
+    const next = from + (close + 4 - kept.length);
+    return this.#takeHead(joined.latin1Slice(start, close + 4), next, close + 4 - start);
+  }
+
+  /** Keeps an incomplete head whose first `checked` bytes are known to be possible; false when it was refused. */
+  #keepPartialHead(partial: Buffer, checked: number): boolean {
+    const previous = checked === 0 ? 0 : (partial[checked - 1] as number);
+    const error =
+      partial.length > MAX_REQUEST_HEAD_BYTES
+        ? HEADERS_TOO_LARGE
+        : (precheck(partial, checked, partial.length, previous) ?? precheckMethod(partial, partial[0] === 0x0d ? 1 : 0, partial.length));
+    if (error !== undefined) {
+      this.#refuse(error);
+      return false;
+    }
+    if (this.#pending === undefined) this.#progressMs = this.#clock.now();
+    this.#pending = partial;
+    return true;
+  }
+
+  /** Delivers the head in `text`, `headBytes` long; returns `next`, or -1 when it was refused. */
+  #takeHead(text: string, next: number, headBytes: number): number {
+    const error = headBytes > MAX_REQUEST_HEAD_BYTES ? HEADERS_TOO_LARGE : parseRequestHead(text, parsed);
+    if (error !== undefined) {
+      this.#refuse(error);
+      return -1;
+    }
+    const { bodyLength, framed } = parsed;
+    const request: RequestHead = {
+      method: parsed.method,
+      path: parsed.path,
+      originalPath: undefined,
+      authority: parsed.authority,
+      scheme: parsed.scheme,
+      headers: new HeaderList(parsed.fields.items),
+    };
+    facts.seen = parsed.fields.seen;
+    facts.framing = framed ? bodyLength : Framing.None;
+    facts.upgrade = parsed.connection.upgrade ? parsed.fields.upgrade?.toLowerCase() : undefined;
+    facts.trailersAccepted = parsed.trailersAccepted;
+    facts.missingAuthority = parsed.authority === '';
+    this.#close = parsed.connection.close;
+    this.#isHead = parsed.method === 'HEAD';
+    this.#responseStarted = false;
+    this.#responseEnded = false;
+    this.#requestEnded = bodyLength === 0;
+    this.#phase = bodyLength === 0 ? Phase.Wait : Phase.Body;
+    if (bodyLength !== 0) this.#body.start(bodyLength);
+    const receiver = this.#owner.onRequest(this, request, facts);
+    if (!this.#responseEnded) this.#receiver = receiver;
+    if (bodyLength === 0) receiver.onRequestEnd(undefined);
+    return next;
+  }
+
+  #readBody(bytes: Buffer, start: number, end: number): number {
+    const next = this.#body.read(bytes, start, end, this);
+    this.#progressMs = this.#clock.now();
+    if (next >= 0) return next;
+    this.#failBody(this.#body.error ?? CODEC_ERROR);
+    return -1;
+  }
+
+  /** Bad chunk syntax: the half-sent upstream request is cut without its last chunk, the downstream gets the reply if it can. */
+  #failBody(error: ParseError): void {
+    const receiver = this.#receiver;
+    const replied = this.#responseStarted;
+    this.#receiver = undefined;
+    if (replied) this.#destroy();
+    else this.#reply(error);
+    receiver?.onRequestReset('protocol', error);
+  }
+
+  #keepPipelined(bytes: Buffer, start: number, end: number): number {
+    const fresh = bytes.subarray(start, end);
+    this.#pending = this.#pending === undefined ? Buffer.from(fresh) : Buffer.concat([this.#pending, fresh]);
+    if (this.#pending.length > PIPELINE_LIMIT_BYTES) this.#pause(Pause.Pipeline);
+    return end;
+  }
+
+  #discard(count: number, end: number): number {
+    this.#discarded += count;
+    if (this.#discarded > DISCARD_LIMIT_BYTES) this.#destroy();
+    return end;
+  }
+
+  /** Both halves may be done: on to the next request, or close. */
+  #finishExchange(): void {
+    this.#receiver = undefined;
+    if (!this.#requestEnded) this.#close = true;
+    if (this.#close) {
+      this.#closeGracefully();
+      return;
+    }
+    this.#phase = Phase.Head;
+    this.#progressMs = this.#clock.now();
+    if (this.#pending === undefined || this.#processing) return;
+    queueMicrotask(() => this.#processPipelined());
+  }
+
+  #processPipelined(): void {
+    const bytes = this.#pending;
+    if (bytes === undefined || this.#phase !== Phase.Head) return;
+    this.#pending = undefined;
+    this.#resume(Pause.Pipeline);
+    this.#process(bytes, 0, bytes.length);
+    if ((this.#phase as number) === Phase.Body) this.#receiver?.onRequestReadDone();
+    this.#flushIfPending();
+  }
+
+  #flushIfPending(): void {
+    if (hasOutput(this)) this.flush();
+  }
+
+  #closeGracefully(): void {
+    this.#phase = Phase.Closing;
+    this.#pending = undefined;
+    this.#progressMs = this.#clock.now();
+    this.flush();
+    if (this.#socket.destroyed) return;
+    // Everything read and everything written: a plain close says FIN and costs least.
+    if (this.#requestEnded && this.#socket.writableLength === 0 && !this.#processing) {
+      this.#destroy();
+      return;
+    }
+    this.#pauses = 0;
+    this.#socket.resume();
+    this.#socket.end();
+  }
+
+  #refuse(error: ParseError): void {
+    this.#reply(error);
+  }
+
+  /** Answers a broken head or body by itself and closes. */
+  #reply(error: ParseError): void {
+    const text = codecErrorText(error);
+    appendText(this, this.#socket, text);
+    this.#requestEnded = false;
+    this.#closeGracefully();
+    this.#owner.onCodecError(this, error, text.length);
+  }
+
+  #onEnd(): void {
+    if (this.#phase === Phase.Closed) return;
+    // A FIN behind a complete request counts as a disconnect, as in Envoy: nobody waits for the answer.
+    this.#abort('remote');
+  }
+
+  #onGone(): void {
+    if (this.#phase === Phase.Closed) return;
+    this.#abort('remote');
+  }
+
+  #abort(reason: DownstreamReset): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    this.#destroy();
+    receiver?.onRequestReset(reason);
+  }
+
+  #destroy(): void {
+    if (this.#phase === Phase.Closed) return;
+    this.#phase = Phase.Closed;
+    this.#pending = undefined;
+    dropOutput(this);
+    this.#socket.destroy();
+    this.#owner.onConnectionClosed(this);
+  }
+
+  #pause(reason: number): void {
+    if (this.#pauses === 0 && this.#phase !== Phase.Closed) this.#socket.pause();
+    this.#pauses |= reason;
+  }
+
+  #resume(reason: number): void {
+    if (this.#pauses === 0) return;
+    this.#pauses &= ~reason;
+    if (this.#pauses !== 0 || this.#phase === Phase.Closed) return;
+    this.#progressMs = this.#clock.now();
+    this.#socket.resume();
+  }
+}
+
+/** Position after empty lines before a request line, which a robust server ignores (RFC 9112 2.2). */
+function skipEmptyLines(bytes: Buffer, from: number, end: number): number {
+  let start = from;
+  while (start + 1 < end && bytes[start] === 0x0d && bytes[start + 1] === 0x0a) start += 2;
+  return start;
+}
+
+const HEADER_TIMEOUT: ParseError = { status: 408, details: 'request_header_timeout' };
+
+/** v4-mapped IPv6 addresses are printed as the IPv4 addresses they are. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function joinAddress(address: string, port: number | undefined): string {
+  return address.includes(':') ? `[${address}]:${port ?? 0}` : `${address}:${port ?? 0}`;
+}

@@ -1,0 +1,409 @@
+/**
+ * One request and its response on their way through the proxy: checks, headers, routing, filters, upstream, answer. Codec
+ * events come in from both sides; whatever happens, it ends in exactly one `#complete`.
+ */
+
+import type { Direction } from '../../config/runtime/listener.ts';
+import type { RouteConfig } from '../../config/runtime/route.ts';
+import type { Timer } from '../base/clock.ts';
+import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
+import { Seen } from '../codec/http1/field-lines.ts';
+import type { ParseError } from '../codec/http1/parse-error.ts';
+import { SERVER_NAME } from '../codec/http1/serialize.ts';
+import type { HeaderOps } from '../router/header-ops.ts';
+import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
+import { chooseDestination } from '../router/cluster-choice.ts';
+import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
+import { rewriteAuthority } from '../router/rewrite.ts';
+import { destinationPort, routeTable } from '../router/runtime.ts';
+import { UpstreamRequest, type UpstreamRequestOwner } from '../router/upstream-request.ts';
+import { NO_CLUSTER, NO_HEALTHY_UPSTREAM, PASSTHROUGH_LOOP, ROUTE_TIMEOUT, TLS_REQUIRED } from '../router/upstream-reply.ts';
+import type { HeaderList } from '../stream/header-list.ts';
+import type { LocalReply } from '../stream/local-reply.ts';
+import { ResponseFlag } from '../stream/response-flags.ts';
+import { StreamInfo } from '../stream/stream-info.ts';
+import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import type { Host } from '../upstream/host.ts';
+import type { HttpListener } from './http-listener.ts';
+import { httpDate } from './http-date.ts';
+import {
+  ABSOLUTE_PATH_REJECTED,
+  CONNECT_NOT_FOUND,
+  INTERNAL_ERROR,
+  isGrpc,
+  localResponse,
+  MISSING_HOST,
+  PATH_NORMALIZATION_FAILED,
+  ROUTE_NOT_FOUND,
+  UPGRADE_FAILED,
+} from './local-replies.ts';
+import { normalizePath } from './normalize.ts';
+import { applyRequestHeaders } from './request-headers.ts';
+
+export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwner {
+  readonly request: RequestHead;
+  response: ResponseHead | undefined;
+  readonly info: StreamInfo = new StreamInfo();
+  readonly direction: Direction;
+  readonly requestFraming: number;
+  readonly trailersAccepted: boolean;
+
+  readonly #listener: HttpListener;
+  readonly #writer: ResponseWriter;
+  #live: LiveRoute | undefined;
+  #destination: LiveDestination | undefined;
+  #upstream: UpstreamRequest | undefined;
+  #timeout: Timer | undefined;
+  /** Body that arrived while an asynchronous filter was deciding. */
+  #held: Buffer[] | undefined;
+  #filtersPending = false;
+  #requestEnded = false;
+  #requestTrailers: string[] | undefined;
+  #responseStarted = false;
+  #done = false;
+
+  constructor(listener: HttpListener, writer: ResponseWriter, request: RequestHead, facts: RequestFacts) {
+    this.#listener = listener;
+    this.#writer = writer;
+    this.request = request;
+    this.direction = listener.config.direction;
+    this.requestFraming = facts.framing;
+    this.trailersAccepted = facts.trailersAccepted;
+    const { info } = this;
+    info.startTimeMs = listener.deps.clock.wallTime();
+    info.startMs = listener.deps.clock.now();
+    listener.stats.downstreamRqTotal++;
+    listener.stats.downstreamRqActive++;
+  }
+
+  get route(): RouteConfig | undefined {
+    return this.#live?.config;
+  }
+
+  get downstream(): ResponseWriter {
+    return this.#writer;
+  }
+
+  /** Decides what becomes of the request; called once, with the facts of its head. */
+  begin(facts: RequestFacts): void {
+    const refusal = this.#prepare(facts) ?? this.#findRoute(facts);
+    if (refusal !== undefined) {
+      this.#reply(refusal);
+      return;
+    }
+    const filters = (this.#live as LiveRoute).filters;
+    const outcome = filters?.runRequest(this);
+    if (outcome instanceof Promise) this.#awaitFilters(outcome);
+    else if (outcome !== undefined) this.#reply(outcome);
+    else this.#forward();
+  }
+
+  // RequestReceiver: from the downstream codec
+
+  onRequestBody(bytes: Buffer, start: number, end: number): void {
+    this.info.bytesReceived += end - start;
+    if (this.#upstream !== undefined) this.#upstream.sendBody(bytes, start, end);
+    else if (this.#filtersPending) {
+      (this.#held ??= []).push(Buffer.from(bytes.subarray(start, end)));
+      this.#writer.pauseRequest();
+    }
+  }
+
+  onRequestEnd(trailers: string[] | undefined): void {
+    this.#requestEnded = true;
+    this.#requestTrailers = trailers;
+    this.info.requestCompleteMs = this.requestFraming === Framing.None ? this.info.startMs : this.#listener.deps.clock.now();
+    if (this.#done) return;
+    this.#upstream?.sendEnd(trailers);
+    this.#startTimeout();
+  }
+
+  onRequestReadDone(): void {
+    this.#upstream?.flush();
+  }
+
+  onRequestReset(reason: DownstreamReset, error?: ParseError): void {
+    if (this.#done) return;
+    const { info } = this;
+    if (reason === 'protocol') {
+      info.flags |= ResponseFlag.DownstreamProtocolError;
+      info.details = error?.details ?? 'http1.codec_error';
+      info.responseCode = this.#responseStarted ? info.responseCode : (error?.status ?? 400);
+    } else {
+      info.flags |= ResponseFlag.DownstreamTermination;
+      info.details = reason === 'timeout' ? 'stream_idle_timeout' : 'downstream_remote_disconnect';
+      if (reason === 'timeout') info.flags = (info.flags & ~ResponseFlag.DownstreamTermination) | ResponseFlag.StreamIdleTimeout;
+      this.#listener.stats.downstreamCxDestroyRemoteActiveRq++;
+    }
+    this.#listener.stats.downstreamRqRxReset++;
+    this.#complete();
+  }
+
+  onDownstreamDrain(): void {
+    this.#upstream?.resumeResponse();
+  }
+
+  // UpstreamRequestOwner: from the router
+
+  onUpstreamInformational(status: number, headers: HeaderList): void {
+    if (this.#responseStarted || this.#informed) return;
+    // Envoy relays the first 1xx and swallows the rest.
+    this.#informed = true;
+    this.#writer.writeInformational(status, headers);
+  }
+
+  onUpstreamHead(head: ResponseHead, framing: number, seen: number): void {
+    const { info } = this;
+    const now = this.#listener.deps.clock.now();
+    info.responseHeadMs = now;
+    info.upstreamServiceTimeMs = Math.max(0, Math.round(now - (info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs)));
+    info.details = 'via_upstream';
+    head.headers.set('x-envoy-upstream-service-time', String(info.upstreamServiceTimeMs));
+    this.#sendHead(head, framing, seen, this.#destination?.responseOps);
+  }
+
+  onUpstreamBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#done) return;
+    this.info.bytesSent += end - start;
+    this.#writer.writeBody(bytes, start, end);
+  }
+
+  onUpstreamEnd(trailers: string[] | undefined): void {
+    if (this.#done) return;
+    this.#upstream = undefined;
+    this.#complete();
+    this.#writer.writeEnd(trailers);
+  }
+
+  flushDownstream(): boolean {
+    return this.#writer.flush();
+  }
+
+  onUpstreamFailure(reply: LocalReply): void {
+    this.#upstream = undefined;
+    this.#reply(reply);
+  }
+
+  onUpstreamCut(flags: number, details: string): void {
+    if (this.#done) return;
+    this.#upstream = undefined;
+    this.info.flags |= flags;
+    this.info.details = details;
+    this.#listener.stats.downstreamRqTxReset++;
+    this.#complete();
+    this.#writer.resetStream();
+  }
+
+  pauseRequest(): void {
+    this.#writer.pauseRequest();
+  }
+
+  resumeRequest(): void {
+    this.#writer.resumeRequest();
+  }
+
+  #informed = false;
+
+  /** Head checks in Envoy's order, then the header rules. A returned reply ends the request. */
+  #prepare(facts: RequestFacts): LocalReply | undefined {
+    const { request } = this;
+    const { config } = this.#listener;
+    if (facts.missingAuthority) return MISSING_HOST;
+    if (request.method === 'CONNECT') return CONNECT_NOT_FOUND;
+    if (request.path.charCodeAt(0) !== 0x2f) return ABSOLUTE_PATH_REJECTED;
+    const path = normalizePath(request.path, config.http.pathNormalization);
+    if (path === undefined) return PATH_NORMALIZATION_FAILED;
+    request.path = path;
+    applyRequestHeaders(request, facts.seen, this.#writer, config.http);
+    return undefined;
+  }
+
+  #findRoute(facts: RequestFacts): LocalReply | undefined {
+    const { request, info } = this;
+    const { runtime, config } = this.#listener;
+    this.#port = destinationPort(config.routing, request.authority, runtime);
+    const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
+    if (virtualHost === undefined) return ROUTE_NOT_FOUND;
+    info.virtualHost = virtualHost.config.name;
+    if (virtualHost.config.requireTls === true && request.scheme !== 'https') return redirectReply(301, httpsRedirectLocation(request));
+    const live = virtualHost.match(request);
+    if (live === undefined) {
+      this.#listener.explainMiss(this, virtualHost);
+      return ROUTE_NOT_FOUND;
+    }
+    this.#live = live;
+    info.routeName = live.config.name;
+    info.routeOrigin = live.config.origin;
+    if (facts.upgrade !== undefined && facts.upgrade !== 'h2c') return UPGRADE_FAILED;
+    return undefined;
+  }
+
+  #port = 0;
+
+  #forward(): void {
+    const live = this.#live as LiveRoute;
+    const { action } = live.config;
+    if (live.directReply !== undefined) {
+      this.#listener.stats.rqDirectResponse++;
+      this.#reply(live.directReply);
+      return;
+    }
+    if (action.kind === 'redirect') {
+      this.#listener.stats.rqRedirect++;
+      this.#reply(redirectReply(action.status, redirectLocation(action, this.request, this.#port)));
+      return;
+    }
+    const failure = this.#sendUpstream(live);
+    if (failure !== undefined) this.#reply(failure);
+  }
+
+  /** Chooses destination, cluster and host and starts the upstream request; or says why there is none. */
+  #sendUpstream(live: LiveRoute): LocalReply | undefined {
+    const { info, request } = this;
+    const { deps, runtime } = this.#listener;
+    const index = chooseDestination(live.config.action.kind === 'forward' ? live.config.action.destinations : [], live.totalWeight, deps.random());
+    const destination = live.destinations[index];
+    const cluster = destination === undefined ? undefined : runtime.clusters.get(destination.config.cluster);
+    if (destination === undefined || cluster === undefined) return NO_CLUSTER;
+    this.#destination = destination;
+    info.cluster = cluster;
+    const { mode } = cluster.config.tls;
+    if (mode === 'SIMPLE' || mode === 'MUTUAL') return TLS_REQUIRED;
+    const host = this.#pickHost(cluster);
+    if (host === undefined) return NO_HEALTHY_UPSTREAM;
+    if (host === LOOP) return PASSTHROUGH_LOOP;
+    info.host = host;
+    info.attemptCount = 1;
+    this.#writeUpstreamHeaders(live, destination, request);
+    this.#upstream = new UpstreamRequest(this, cluster, host);
+    this.#upstream.start();
+    return undefined;
+  }
+
+  #pickHost(cluster: Cluster): Host | typeof LOOP | undefined {
+    if (!cluster.usesOriginalDestination) return cluster.pick();
+    const address = hostOf(this.request.authority);
+    if (this.#listener.deps.isOwnListener(address, this.#port)) return LOOP;
+    return cluster.pickOriginal(address, this.#port);
+  }
+
+  #writeUpstreamHeaders(live: LiveRoute, destination: LiveDestination, request: RequestHead): void {
+    const { headers } = request;
+    const { timeoutMs } = live.config;
+    if (timeoutMs !== undefined) headers.add('x-envoy-expected-rq-timeout-ms', String(timeoutMs));
+    headers.add('x-envoy-attempt-count', '1');
+    for (let i = 0; i < destination.requestOps.length; i++) (destination.requestOps[i] as HeaderOps)(headers, this);
+    if (destination.authority !== undefined) rewriteAuthority(request, destination.authority);
+    live.rewrite?.(request);
+  }
+
+  #awaitFilters(pending: Promise<LocalReply | void>): void {
+    this.#filtersPending = true;
+    void pending.then(
+      (reply) => this.#resumeAfterFilters(reply ?? undefined),
+      () => this.#resumeAfterFilters(INTERNAL_ERROR),
+    );
+  }
+
+  #resumeAfterFilters(reply: LocalReply | undefined): void {
+    this.#filtersPending = false;
+    if (this.#done) return;
+    if (reply !== undefined) {
+      this.#reply(reply);
+      return;
+    }
+    this.#forward();
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    for (const chunk of this.#held ?? []) upstream.sendBody(chunk, 0, chunk.length);
+    this.#held = undefined;
+    if (this.#requestEnded) upstream.sendEnd(this.#requestTrailers);
+    else upstream.flush();
+    this.#writer.resumeRequest();
+    this.#startTimeout();
+  }
+
+  /** The route timeout runs from the end of the request to the end of the response. */
+  #startTimeout(): void {
+    const timeoutMs = this.#live?.config.timeoutMs;
+    if (timeoutMs === undefined || this.#upstream === undefined || this.#timeout !== undefined) return;
+    this.#timeout = this.#listener.deps.clock.setTimer(timeoutMs, () => this.#onTimeout());
+  }
+
+  #onTimeout(): void {
+    if (this.#done) return;
+    this.#listener.stats.downstreamRqTimeout++;
+    if (this.info.cluster !== undefined) (this.info.cluster as Cluster).stats.upstreamRqTimeout++;
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.cancel();
+    if (this.#responseStarted) {
+      this.info.flags |= ResponseFlag.UpstreamTimeout;
+      this.info.details = ROUTE_TIMEOUT.details;
+      this.#complete();
+      this.#writer.resetStream();
+      return;
+    }
+    this.#reply(ROUTE_TIMEOUT);
+  }
+
+  /** Answers the request ourselves. */
+  #reply(reply: LocalReply): void {
+    if (this.#done) return;
+    const { info, request } = this;
+    info.flags |= reply.flags;
+    info.details = reply.details;
+    if (reply === ROUTE_NOT_FOUND) this.#listener.stats.noRoute++;
+    else if (reply === NO_CLUSTER) this.#listener.stats.noCluster++;
+    if (reply.close === true) this.#writer.closeAfterResponse();
+    const { head, body } = localResponse(reply, isGrpc(request.headers.get('content-type')));
+    this.#sendHead(head, body?.length ?? 0, 0, this.#destination?.responseOps ?? this.#live?.responseOps);
+    if (this.#done) return;
+    if (body !== undefined) {
+      if (request.method !== 'HEAD') info.bytesSent += body.length;
+      this.#writer.writeBody(body, 0, body.length);
+    }
+    this.#complete();
+    this.#writer.writeEnd(undefined);
+    this.#writer.flush();
+  }
+
+  /** Response filters, header operations, the headers every response gets; then the head leaves. */
+  #sendHead(head: ResponseHead, framing: number, seen: number, ops: readonly HeaderOps[] | undefined): void {
+    const { headers } = head;
+    this.response = head;
+    this.info.responseCode = head.status;
+    if (ops !== undefined) for (let i = 0; i < ops.length; i++) (ops[i] as HeaderOps)(headers, this);
+    this.#live?.filters?.runResponse(this);
+    if ((seen & Seen.Date) === 0) headers.add('date', httpDate(this.#listener.deps.clock));
+    if ((seen & Seen.Server) === 0) headers.add('server', SERVER_NAME);
+    else headers.set('server', SERVER_NAME);
+    this.#responseStarted = true;
+    this.info.responseCode = head.status;
+    this.#writer.writeHead(head, framing);
+  }
+
+  /** Exactly once: whatever the stream held is given back, and everyone who counts is told. */
+  #complete(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#timeout?.cancel();
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.cancel();
+    this.#held = undefined;
+    this.info.endMs = this.#listener.deps.clock.now();
+    this.#live?.filters?.complete(this);
+    this.#listener.onStreamComplete(this);
+  }
+}
+
+const LOOP = Symbol('the destination is this proxy');
+
+/** Authority without its port and without the brackets of an IPv6 literal. */
+function hostOf(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  const host = colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}

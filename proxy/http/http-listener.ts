@@ -1,0 +1,153 @@
+/** What every HTTP stream of one listener shares: its settings, the live configuration, counters and who is told at the end. */
+
+import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
+import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
+import type { ParseError } from '../codec/http1/parse-error.ts';
+import type { LiveRoute } from '../router/live-route.ts';
+import type { Runtime } from '../router/runtime.ts';
+import type { VirtualHost } from '../router/virtual-host.ts';
+import { HeaderList } from '../stream/header-list.ts';
+import { ResponseFlag } from '../stream/response-flags.ts';
+import { StreamInfo } from '../stream/stream-info.ts';
+import type { RequestHead, Stream } from '../stream/stream.ts';
+import { ListenerStats } from '../telemetry/stats.ts';
+import type { Socket } from 'node:net';
+import { ActiveStream } from './active-stream.ts';
+
+export interface HttpDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told once for every stream, a head the codec refused included. Must not throw. */
+  readonly onComplete: (stream: Stream) => void;
+  /** True where a pass-through request would come back to this proxy. */
+  readonly isOwnListener: (address: string, port: number) => boolean;
+}
+
+/** Limits against slow peers; Envoy as Istio sets it has none for heads (proxy-semantics D.2 row 21 asks for them). */
+export const TIMEOUTS: ServerConnectionTimeouts = { headerMs: 15_000, idleMs: 3_600_000, stallMs: 300_000 };
+
+export class HttpListener implements ServerCodecOwner {
+  config: ListenerConfig;
+  runtime: Runtime;
+  readonly deps: HttpDeps;
+  readonly stats: ListenerStats = new ListenerStats();
+  draining = false;
+  readonly #connections: Set<Http1ServerConnection> = new Set();
+  #onEmpty: (() => void) | undefined;
+
+  constructor(config: ListenerConfig, runtime: Runtime, deps: HttpDeps) {
+    this.config = config;
+    this.runtime = runtime;
+    this.deps = deps;
+  }
+
+  /** Takes over an accepted socket; returns what must be called with each read. */
+  accept(socket: Socket): Http1ServerConnection {
+    const connection = new Http1ServerConnection(socket, this, this.deps.clock);
+    this.#connections.add(connection);
+    this.stats.downstreamCxTotal++;
+    this.stats.downstreamCxActive++;
+    return connection;
+  }
+
+  onRequest(writer: ResponseWriter, request: RequestHead, facts: RequestFacts): RequestReceiver {
+    const stream = new ActiveStream(this, writer, request, facts);
+    stream.begin(facts);
+    return stream;
+  }
+
+  onCodecError(writer: ResponseWriter, error: ParseError, bytesSent: number): void {
+    const { stats } = this;
+    stats.downstreamCxProtocolError++;
+    stats.downstreamRqTotal++;
+    stats.downstreamRqActive++;
+    if (error.status === 408) stats.downstreamRqHeaderTimeout++;
+    if (error.status === 431) stats.downstreamRqTooLarge++;
+    const stream = new RefusedStream(this.config.direction, writer);
+    const { info } = stream;
+    info.startTimeMs = this.deps.clock.wallTime();
+    info.startMs = info.endMs = this.deps.clock.now();
+    info.responseCode = error.status;
+    info.bytesSent = Math.max(0, bytesSent);
+    info.details = error.details;
+    if (error.status !== 408) info.flags = ResponseFlag.DownstreamProtocolError;
+    this.onStreamComplete(stream);
+  }
+
+  onConnectionClosed(connection: Http1ServerConnection): void {
+    if (!this.#connections.delete(connection)) return;
+    this.stats.downstreamCxActive--;
+    this.stats.downstreamCxRxBytesTotal += connection.bytesRead;
+    this.stats.downstreamCxTxBytesTotal += connection.bytesWritten;
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  onStreamComplete(stream: Stream & { readonly downstream: ResponseWriter }): void {
+    const { stats } = this;
+    const { info } = stream;
+    stats.downstreamRqActive--;
+    stats.downstreamRqCompleted++;
+    const status = info.responseCode;
+    if (status >= 500) stats.downstreamRq5xx++;
+    else if (status >= 400) stats.downstreamRq4xx++;
+    else if (status >= 300) stats.downstreamRq3xx++;
+    else if (status >= 200) stats.downstreamRq2xx++;
+    info.downstreamRemoteAddress = stream.downstream.remoteAddress;
+    info.downstreamLocalAddress = stream.downstream.localAddress;
+    this.deps.onComplete(stream);
+  }
+
+  /** Says which routes were tried and which condition failed; the answer to "why 404". */
+  explainMiss(stream: Stream, virtualHost: VirtualHost<LiveRoute>): void {
+    const tried = virtualHost.explain(stream.request).slice(0, 5);
+    const reasons = tried.map(({ route, failed }) => `${route}: ${failed ?? 'matched'}`);
+    stream.info.why = `no route of ${virtualHost.config.name} matches; tried ${reasons.join('; ')}`;
+  }
+
+  /** About once a second. */
+  sweep(now: number): void {
+    for (const connection of this.#connections) connection.sweep(now, TIMEOUTS);
+  }
+
+  /** Idle connections close now, busy ones after their response. */
+  drain(): void {
+    this.draining = true;
+    for (const connection of [...this.#connections]) {
+      this.stats.downstreamCxDrainClose++;
+      connection.drain();
+    }
+  }
+
+  /** Resolves when the last connection has closed. */
+  empty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  destroy(): void {
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+}
+
+/** Milliseconds after which a closing connection is cut; for the drain's own deadline. */
+export const CLOSE_GRACE_MS: number = DELAYED_CLOSE_MS;
+
+/** The stream of a head that never became a request: there is neither method nor path. */
+class RefusedStream implements Stream {
+  readonly request: RequestHead = { method: '', path: '', originalPath: undefined, authority: '', scheme: '', headers: new HeaderList() };
+  readonly response: undefined;
+  readonly info: StreamInfo = new StreamInfo();
+  readonly direction: Stream['direction'];
+  readonly route: undefined;
+  readonly downstream: ResponseWriter;
+
+  constructor(direction: Stream['direction'], downstream: ResponseWriter) {
+    this.direction = direction;
+    this.downstream = downstream;
+  }
+}

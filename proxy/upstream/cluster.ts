@@ -1,0 +1,180 @@
+/** A live cluster: its settings, hosts, balancer and counters behind one façade. It outlives reloads; only its settings change. */
+
+import type { ClusterConfig } from '../../config/runtime/cluster.ts';
+import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { UpstreamClusterView } from '../stream/stream-info.ts';
+import { ClusterStats } from '../telemetry/stats.ts';
+import type { LoadBalancer } from './balancer/balancer.ts';
+import { createBalancer } from './balancer/create.ts';
+import { Host, hostAddress } from './host.ts';
+import type { PoolSettings } from './http1-pool.ts';
+import { Resolution, type Resolver } from './resolver.ts';
+
+export interface ClusterDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly resolver: Resolver;
+}
+
+/** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
+const ORIGINAL_DST_IDLE_MS = 60_000;
+/** Hosts of an ORIGINAL_DST cluster at the most; the destination is the downstream's choice. */
+const ORIGINAL_DST_LIMIT = 4096;
+
+export class Cluster implements UpstreamClusterView {
+  config: ClusterConfig;
+  readonly stats: ClusterStats = new ClusterStats();
+  readonly #deps: ClusterDeps;
+  readonly #settings: PoolSettings;
+  #hosts: Map<string, Host> = new Map();
+  #balancer: LoadBalancer<Host>;
+  #resolution: Resolution | undefined;
+  /** Hosts are made at first use: of 10,000 clusters a workload talks to a dozen. */
+  #used = false;
+  readonly #lastUsedMs: Map<Host, number> = new Map();
+
+  constructor(config: ClusterConfig, deps: ClusterDeps) {
+    this.config = config;
+    this.#deps = deps;
+    this.#settings = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
+    this.#balancer = this.#createBalancer([]);
+    if (config.discovery !== 'STATIC') this.#applyEndpoints();
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get service(): ClusterConfig['service'] {
+    return this.config.service;
+  }
+
+  get hosts(): Iterable<Host> {
+    if (!this.#used) this.#applyEndpoints();
+    return this.#hosts.values();
+  }
+
+  /** The host goes where the downstream asked, not where endpoints say. */
+  get usesOriginalDestination(): boolean {
+    return this.config.discovery === 'ORIGINAL_DST' || this.config.loadBalancer.policy === 'PASSTHROUGH';
+  }
+
+  /** New settings and endpoints; hosts that stay keep their connections and counters. */
+  update(config: ClusterConfig): void {
+    this.config = config;
+    this.#settings.connectTimeoutMs = config.connectTimeoutMs;
+    this.#settings.idleTimeoutMs = config.idleTimeoutMs;
+    if (this.#used || config.discovery !== 'STATIC') this.#applyEndpoints();
+  }
+
+  /** A host to send to, or undefined when none is healthy. */
+  pick(): Host | undefined {
+    if (!this.#used) this.#applyEndpoints();
+    return this.#balancer.pick();
+  }
+
+  /** The host for an original destination, made on first use. */
+  pickOriginal(address: string, port: number): Host {
+    const endpoint: EndpointConfig = {
+      address,
+      port: this.config.portOverride ?? port,
+      weight: 1,
+      locality: '',
+      workload: {},
+      tlsMode: 'disabled',
+    };
+    const key = hostAddress(endpoint);
+    let host = this.#hosts.get(key);
+    if (host === undefined) {
+      if (this.#hosts.size >= ORIGINAL_DST_LIMIT) this.#dropOldestOriginal();
+      host = this.#createHost(endpoint);
+      this.#hosts.set(key, host);
+    }
+    this.#lastUsedMs.set(host, this.#deps.clock.now());
+    return host;
+  }
+
+  /** About once a second: idle connections and unused original destinations end. */
+  sweep(now: number): void {
+    if (!this.#used) return;
+    for (const host of this.#hosts.values()) {
+      host.pool.sweep(now);
+      const used = this.#lastUsedMs.get(host);
+      if (used !== undefined && now - used > ORIGINAL_DST_IDLE_MS && host.activeRequests === 0) this.#dropHost(host);
+    }
+  }
+
+  /** The cluster left the configuration: idle connections close, busy ones after their response. */
+  drain(): void {
+    this.#resolution?.stop();
+    for (const host of this.#hosts.values()) host.pool.drain();
+  }
+
+  /** Ends every connection now. */
+  destroy(): void {
+    this.#resolution?.stop();
+    for (const host of this.#hosts.values()) host.pool.destroy();
+  }
+
+  #applyEndpoints(): void {
+    const { config } = this;
+    this.#used = true;
+    this.#resolution?.stop();
+    this.#resolution = undefined;
+    if (this.usesOriginalDestination) return;
+    if (config.discovery === 'STATIC') {
+      this.#setHosts(config.endpoints);
+      return;
+    }
+    const firstOnly = config.discovery === 'DNS_ROUND_ROBIN';
+    this.#resolution = new Resolution(config.endpoints, firstOnly, this.#deps, (endpoints) => this.#setHosts(endpoints));
+  }
+
+  #setHosts(endpoints: readonly EndpointConfig[]): void {
+    const next = new Map<string, Host>();
+    for (const endpoint of endpoints) {
+      const key = hostAddress(endpoint);
+      if (next.has(key)) continue;
+      const host = this.#hosts.get(key) ?? this.#createHost(endpoint);
+      host.endpoint = endpoint;
+      host.weight = endpoint.weight;
+      next.set(key, host);
+    }
+    if (!sameKeys(this.#hosts, next)) this.stats.membershipChange++;
+    for (const [key, host] of this.#hosts) if (!next.has(key)) host.pool.drain();
+    this.#hosts = next;
+    this.#balancer = this.#createBalancer([...next.values()]);
+  }
+
+  #createBalancer(hosts: Host[]): LoadBalancer<Host> {
+    const { policy } = this.config.loadBalancer;
+    // PASSTHROUGH never picks: the destination is the one asked for.
+    return createBalancer(policy === 'PASSTHROUGH' ? 'RANDOM' : policy, hosts, this.#deps.random);
+  }
+
+  #createHost(endpoint: EndpointConfig): Host {
+    return new Host(endpoint, this.#settings, this.#deps.clock, this.stats);
+  }
+
+  #dropHost(host: Host): void {
+    host.pool.drain();
+    this.#hosts.delete(host.address);
+    this.#lastUsedMs.delete(host);
+  }
+
+  #dropOldestOriginal(): void {
+    for (const host of this.#hosts.values()) {
+      if (host.activeRequests > 0) continue;
+      this.#dropHost(host);
+      return;
+    }
+  }
+}
+
+function sameKeys(before: ReadonlyMap<string, Host>, after: ReadonlyMap<string, Host>): boolean {
+  if (before.size !== after.size) return false;
+  for (const key of before.keys()) if (!after.has(key)) return false;
+  return true;
+}

@@ -1,0 +1,36 @@
+/** Live object for one upstream address: counters, pool, and the facts telemetry prints. */
+
+import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoint.ts';
+import type { Clock } from '../base/clock.ts';
+import type { UpstreamHostView } from '../stream/stream-info.ts';
+import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
+import { Http1Pool, type PoolSettings } from './http1-pool.ts';
+
+export class Host implements UpstreamHostView {
+  endpoint: EndpointConfig;
+  /** `10.0.0.1:9080`, `[::1]:9080`. */
+  readonly address: string;
+  readonly stats: HostStats = new HostStats();
+  readonly pool: Http1Pool;
+  /** Load-balancing weight, at least 1. */
+  weight: number;
+  /** Requests under way; what least-request compares. */
+  activeRequests = 0;
+  healthy = true;
+
+  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: Clock, clusterStats: ClusterStats) {
+    this.endpoint = endpoint;
+    this.weight = endpoint.weight;
+    this.address = hostAddress(endpoint);
+    this.pool = new Http1Pool(endpoint, settings, clock, clusterStats, this.stats);
+  }
+
+  get workload(): WorkloadConfig {
+    return this.endpoint.workload;
+  }
+}
+
+/** The key a host lives under: its address as it is printed. */
+export function hostAddress(endpoint: { readonly address: string; readonly port: number }): string {
+  return endpoint.address.includes(':') ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`;
+}

@@ -1,0 +1,72 @@
+/** DNS names to endpoints: all addresses or the first, refreshed, the last good answer kept when a refresh fails. */
+
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+
+/** Name to addresses; rejects when there are none. */
+export type Resolver = (name: string) => Promise<readonly string[]>;
+
+/** The system's resolver (getaddrinfo: hosts file, search list), in the order it answers. */
+export const systemResolver: Resolver = async (name) => (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
+
+/** getaddrinfo tells no TTL, so names are asked for again after this; istiod's dnsRefreshRate default is 60 s, too long for a laptop. */
+const REFRESH_MS = 15_000;
+/** A failed lookup is repeated sooner. */
+const RETRY_MS = 5_000;
+/** Hosts one name may become. */
+const MAX_ADDRESSES = 1000;
+
+export interface ResolutionDeps {
+  readonly clock: Clock;
+  readonly resolver: Resolver;
+}
+
+/** Keeps one cluster's endpoints resolved until stopped. */
+export class Resolution {
+  readonly #endpoints: readonly EndpointConfig[];
+  readonly #firstOnly: boolean;
+  readonly #deps: ResolutionDeps;
+  readonly #publish: (endpoints: EndpointConfig[]) => void;
+  readonly #known: Map<string, readonly string[]> = new Map();
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(endpoints: readonly EndpointConfig[], firstOnly: boolean, deps: ResolutionDeps, publish: (endpoints: EndpointConfig[]) => void) {
+    this.#endpoints = endpoints;
+    this.#firstOnly = firstOnly;
+    this.#deps = deps;
+    this.#publish = publish;
+    void this.#refresh();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #refresh(): Promise<void> {
+    const names = new Set(this.#endpoints.map(({ address }) => address).filter((address) => isIP(address) === 0));
+    let failed = false;
+    await Promise.all(
+      [...names].map(async (name) => {
+        try {
+          this.#known.set(name, (await this.#deps.resolver(name)).slice(0, MAX_ADDRESSES));
+        } catch {
+          failed = true;
+        }
+      }),
+    );
+    if (this.#stopped) return;
+    this.#publish(this.#endpoints.flatMap((endpoint) => this.#expand(endpoint)));
+    if (names.size > 0) this.#timer = this.#deps.clock.setTimer(failed ? RETRY_MS : REFRESH_MS, () => void this.#refresh());
+  }
+
+  #expand(endpoint: EndpointConfig): EndpointConfig[] {
+    if (isIP(endpoint.address) !== 0) return [endpoint];
+    const addresses = this.#known.get(endpoint.address) ?? [];
+    const used = this.#firstOnly ? addresses.slice(0, 1) : addresses;
+    return used.map((address) => ({ ...endpoint, address }));
+  }
+}
