@@ -5,6 +5,7 @@ export interface ResourceObject {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels };
   readonly spec?: unknown;
+  readonly status?: unknown;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -57,7 +58,7 @@ export function pod(name: string, labels: Labels = { app: name }, namespace = 'd
     kind: 'Pod',
     metadata: { name, namespace, labels },
     spec: { serviceAccountName: name, containers: [{ name: 'app' }] },
-    ...{ status: { podIP: '127.0.0.1', phase: 'Running' } },
+    status: { podIP: '127.0.0.1', phase: 'Running' },
   };
 }
 
