@@ -1,7 +1,7 @@
 /** What every HTTP stream of one listener shares: its settings, the live configuration, counters and who is told at the end. */
 
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
-import type { Clock } from '../base/clock.ts';
+import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
 import type { RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
@@ -18,7 +18,7 @@ import type { Socket } from 'node:net';
 import { ActiveStream } from './active-stream.ts';
 
 export interface HttpDeps {
-  readonly clock: Clock;
+  readonly clock: EventClock;
   readonly random: Random;
   /** Told once for every stream, a head the codec refused included. Must not throw. */
   readonly onComplete: (stream: Stream) => void;

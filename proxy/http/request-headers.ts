@@ -3,8 +3,8 @@
  * control headers of the downstream are dropped, whoever it is.
  */
 
-import { randomUUID } from 'node:crypto';
 import type { HttpListenerConfig } from '../../config/runtime/listener.ts';
+import { createRequestId } from '../base/request-id.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
 import type { RequestHead } from '../stream/stream.ts';
 
@@ -31,7 +31,7 @@ export function applyRequestHeaders(request: RequestHead, seen: number, peer: Do
   if ((seen & Seen.EdgeControl) !== 0) removeEdgeControl(headers.items);
   if (listener.useRemoteAddress) applyEdge(request, peer, listener);
   else if ((seen & Seen.XForwardedProto) === 0) headers.add('x-forwarded-proto', request.scheme === '' ? transport(peer) : request.scheme);
-  if ((seen & Seen.XRequestId) === 0 || listener.useRemoteAddress) headers.set('x-request-id', randomUUID());
+  if ((seen & Seen.XRequestId) === 0 || listener.useRemoteAddress) headers.set('x-request-id', createRequestId());
   request.scheme = effectiveScheme(request, seen, peer, listener);
 }
 

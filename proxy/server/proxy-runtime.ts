@@ -7,7 +7,7 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { FilterChain } from '../../filters/chain.ts';
 import { createFilters } from '../../filters/registry.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
-import type { Clock } from '../base/clock.ts';
+import type { EventClock } from '../base/event-clock.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import type { Random } from '../base/random.ts';
 import { HttpListener, type HttpDeps } from '../http/http-listener.ts';
@@ -21,7 +21,7 @@ import type { Resolver } from '../upstream/resolver.ts';
 import { createOwnAddresses } from './own-addresses.ts';
 
 export interface ProxyRuntimeDeps {
-  readonly clock: Clock;
+  readonly clock: EventClock;
   readonly random: Random;
   readonly resolver: Resolver;
   /** Told once for every stream. */

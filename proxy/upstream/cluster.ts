@@ -2,7 +2,7 @@
 
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
-import type { Clock } from '../base/clock.ts';
+import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
@@ -13,7 +13,7 @@ import type { PoolSettings } from './http1-pool.ts';
 import { Resolution, type Resolver } from './resolver.ts';
 
 export interface ClusterDeps {
-  readonly clock: Clock;
+  readonly clock: EventClock;
   readonly random: Random;
   readonly resolver: Resolver;
 }

@@ -1,7 +1,7 @@
 /** Live object for one upstream address: counters, pool, and the facts telemetry prints. */
 
 import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoint.ts';
-import type { Clock } from '../base/clock.ts';
+import type { EventClock } from '../base/event-clock.ts';
 import type { UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
 import { Http1Pool, type PoolSettings } from './http1-pool.ts';
@@ -18,7 +18,7 @@ export class Host implements UpstreamHostView {
   activeRequests = 0;
   healthy = true;
 
-  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: Clock, clusterStats: ClusterStats) {
+  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats) {
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.address = hostAddress(endpoint);

@@ -1,7 +1,7 @@
 /** HTTP/1 connections to one host: idle ones reused newest first, requests without one wait for the connect they caused. */
 
 import type { Socket } from 'node:net';
-import type { Clock } from '../base/clock.ts';
+import type { EventClock } from '../base/event-clock.ts';
 import { Fifo } from '../base/fifo.ts';
 import { Http1ClientConnection, type ClientConnectionOwner } from '../codec/http1/client-connection.ts';
 import type { ClusterStats, HostStats } from '../telemetry/stats.ts';
@@ -27,7 +27,7 @@ export interface PoolSettings {
 export class Http1Pool implements ClientConnectionOwner {
   readonly #target: PoolTarget;
   readonly #settings: PoolSettings;
-  readonly #clock: Clock;
+  readonly #clock: EventClock;
   readonly #clusterStats: ClusterStats;
   readonly #hostStats: HostStats;
   readonly #idle: Http1ClientConnection[] = [];
@@ -36,7 +36,7 @@ export class Http1Pool implements ClientConnectionOwner {
   readonly #connecting: Set<() => void> = new Set();
   #draining = false;
 
-  constructor(target: PoolTarget, settings: PoolSettings, clock: Clock, clusterStats: ClusterStats, hostStats: HostStats) {
+  constructor(target: PoolTarget, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats, hostStats: HostStats) {
     this.#target = target;
     this.#settings = settings;
     this.#clock = clock;
@@ -127,11 +127,13 @@ export class Http1Pool implements ClientConnectionOwner {
       this.#clock,
       {
         onConnect: (socket) => {
+          this.#clock.tick();
           this.#connecting.delete(cancel);
           connection = this.#adopt(socket);
           this.onIdle(connection);
         },
         onFailure: (failure) => {
+          this.#clock.tick();
           this.#connecting.delete(cancel);
           this.#countFailure(failure);
           this.#nextWaiter()?.onConnectFailure(failure);
@@ -143,7 +145,7 @@ export class Http1Pool implements ClientConnectionOwner {
   }
 
   #adopt(socket: Socket): Http1ClientConnection {
-    const connection = new Http1ClientConnection(socket, this);
+    const connection = new Http1ClientConnection(socket, this, this.#clock);
     this.#all.add(connection);
     this.#clusterStats.upstreamCxTotal++;
     this.#clusterStats.upstreamCxActive++;

@@ -1,6 +1,7 @@
 /** Upstream HTTP/1.1: one connection to one host, one request at a time, reused while both sides keep it clean. */
 
 import type { Socket } from 'node:net';
+import type { EventClock } from '../../base/event-clock.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
@@ -38,6 +39,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
 
   readonly #socket: Socket;
   readonly #owner: ClientConnectionOwner;
+  readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
   #phase: number = Phase.Idle;
   #receiver: ResponseReceiver | undefined;
@@ -53,9 +55,10 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   #releaseDue = false;
   #localAddress: string | undefined;
 
-  constructor(socket: Socket, owner: ClientConnectionOwner) {
+  constructor(socket: Socket, owner: ClientConnectionOwner, clock: EventClock) {
     this.#socket = socket;
     this.#owner = owner;
+    this.#clock = clock;
     socket.on('drain', () => this.#receiver?.onUpstreamDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#fail('connection_termination'));
@@ -88,6 +91,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
 
   /** One read's bytes, in a buffer that is reused after the call. */
   onRead(bytes: Buffer, length: number): void {
+    this.#clock.tick();
     this.bytesRead += length;
     const receiver = this.#receiver;
     if (receiver === undefined) {
@@ -258,6 +262,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   }
 
   #onEnd(): void {
+    this.#clock.tick();
     if (this.#phase === Phase.Body && this.#body.untilClose) {
       const receiver = this.#receiver;
       this.#endResponse(undefined);
@@ -271,6 +276,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   /** The connection broke; a half-read body is a protocol error to Envoy, before the head it is a termination. */
   #fail(reason: UpstreamReset): void {
     if (this.#phase === Phase.Closed) return;
+    this.#clock.tick();
     const receiver = this.#receiver;
     const inBody = this.#phase === Phase.Body;
     this.close();

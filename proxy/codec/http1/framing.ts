@@ -45,6 +45,11 @@ export function connectionOptions(fields: FieldLines, options: ConnectionOptions
   options.upgrade = false;
   const value = fields.connection;
   if (value === undefined) return undefined;
+  if (value === 'keep-alive' || value === 'close') {
+    options.keepAlive = value === 'keep-alive';
+    options.close = !options.keepAlive;
+    return undefined;
+  }
   for (const part of value.toLowerCase().split(',')) {
     const token = part.trim();
     if (token === 'keep-alive') options.keepAlive = true;

@@ -1,7 +1,7 @@
 /** Downstream HTTP/1.1: bytes of one accepted connection to requests, responses back to bytes, one at a time and in order. */
 
 import type { Socket } from 'node:net';
-import type { Clock } from '../../base/clock.ts';
+import type { EventClock } from '../../base/event-clock.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
@@ -54,7 +54,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   readonly #socket: Socket;
   readonly #owner: ServerCodecOwner;
-  readonly #clock: Clock;
+  readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
   #localAddress: string | undefined;
   #remoteAddress: string | undefined;
@@ -74,13 +74,13 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** Monotonic time of the last progress in the phase that a timeout watches. */
   #progressMs: number;
 
-  constructor(socket: Socket, owner: ServerCodecOwner, clock: Clock) {
+  constructor(socket: Socket, owner: ServerCodecOwner, clock: EventClock) {
     this.#socket = socket;
     this.#owner = owner;
     this.#clock = clock;
     this.#progressMs = clock.now();
     socket.on('drain', () => this.#receiver?.onDownstreamDrain());
-    socket.on('end', () => this.#onEnd());
+    socket.on('end', () => this.#onGone());
     socket.on('error', () => this.#onGone());
     socket.on('close', () => this.#onGone());
   }
@@ -109,6 +109,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   /** One read's bytes, in a buffer that is reused after the call. */
   onRead(bytes: Buffer, length: number): void {
+    this.#clock.tick();
     this.bytesRead += length;
     this.#process(bytes, 0, length);
     if (this.#phase === Phase.Body) this.#receiver?.onRequestReadDone();
@@ -393,14 +394,10 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#owner.onCodecError(this, error, text.length);
   }
 
-  #onEnd(): void {
-    if (this.#phase === Phase.Closed) return;
-    // A FIN behind a complete request counts as a disconnect, as in Envoy: nobody waits for the answer.
-    this.#abort('remote');
-  }
-
+  /** FIN, reset or error. A FIN behind a complete request is a disconnect too, as in Envoy: nobody waits for the answer. */
   #onGone(): void {
     if (this.#phase === Phase.Closed) return;
+    this.#clock.tick();
     this.#abort('remote');
   }
 
