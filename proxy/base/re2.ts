@@ -1,10 +1,16 @@
 /**
  * User regexes: RE2 syntax, decided by re2js, and never slow by input. The one file that imports re2js.
+ *
+ * re2js is linear but 10 to 30 times slower than what most regexes need, so those that are no more than literals and
+ * `.*` become string comparisons, and those that JavaScript's engine provably runs in linear time run there.
  * Values are byte strings (see `bytes.ts`) that hold one line of a message: a path, a header or query value, no LF.
  */
 
 import { RE2JS } from 're2js';
 import { isAscii, toByteString } from './bytes.ts';
+import { createGlobMatch } from './regex-glob.ts';
+import { hasLoopedGroup, isDeterministic, isNullable, maxLength, nativeSource } from './regex-native.ts';
+import { parseRegex } from './regex-syntax.ts';
 
 /** What is wrong with `pattern` as RE2 syntax, or undefined. */
 export function regexProblem(pattern: string): string | undefined {
@@ -16,38 +22,88 @@ export function regexProblem(pattern: string): string | undefined {
   }
 }
 
-/** What is wrong with `substitution` for `pattern` (valid RE2), or undefined: `\0`…`\9` and `\\` are its only escapes. */
-export function substitutionProblem(pattern: string, substitution: string): string | undefined {
-  const groups = RE2JS.compile(pattern).groupCount();
-  const parts = parseSubstitution(substitution);
-  if (typeof parts === 'string') return parts;
-  const beyond = parts.find((part) => typeof part === 'number' && part > groups);
-  return beyond === undefined ? undefined : `\\${beyond} names a group, the expression has ${groups === 0 ? 'none' : `only ${groups}`}`;
-}
-
 /**
  * Full match, anchored at both ends (Istio).
  * @throws when the pattern is not RE2; configuration is checked with `regexProblem` before.
  */
 export function createFullMatch(pattern: string): (value: string) => boolean {
   const compiled = RE2JS.compile(pattern);
-  return (value) => (isAscii(value) ? compiled.testExact(value) : compiled.testExact(Buffer.from(value, 'latin1')));
+  const parsed = parseRegex(pattern);
+  if (parsed === undefined) return (value) => fullMatch(compiled, value);
+  const glob = createGlobMatch(parsed.body);
+  if (glob !== undefined) return glob;
+  if (!isDeterministic(parsed.body)) return (value) => fullMatch(compiled, value);
+  const native = new RegExp(`^(?:${nativeSource(parsed.body)})$`);
+  // The native form knows ASCII only: what it takes is right, what it refuses may hold a longer character.
+  return (value) => native.test(value) || (!isAscii(value) && fullMatch(compiled, value));
 }
 
-/** A literal piece or the number of a group. */
+function fullMatch(compiled: RE2JS, value: string): boolean {
+  return compiled.testExact(isAscii(value) ? value : Buffer.from(value, 'latin1'));
+}
+
+/** A literal piece, or the number of a group. */
 type SubstitutionPart = string | number;
+
+/** What is wrong with `substitution` for `pattern` (valid RE2), or undefined: `\0`…`\9` and `\\` are its only escapes. */
+export function substitutionProblem(pattern: string, substitution: string): string | undefined {
+  const parts = parseSubstitution(substitution);
+  if (typeof parts === 'string') return parts;
+  const groups = RE2JS.compile(pattern).groupCount();
+  const beyond = parts.find((part) => typeof part === 'number' && part > groups);
+  return beyond === undefined ? undefined : `\\${beyond} names a group, the expression has ${groups === 0 ? 'none' : `only ${groups}`}`;
+}
 
 /**
  * Replaces every match found in the value, as RE2::GlobalReplace does: leftmost first, no empty match right after a match.
- * A substitution that names a group the pattern lacks leaves the value unchanged (RE2).
+ * A substitution that names a group the pattern lacks leaves every value unchanged (RE2).
  * @throws when the pattern is not RE2 or the substitution has another escape than `\0`…`\9` and `\\`.
  */
 export function createReplaceAll(pattern: string, substitution: string): (value: string) => string {
   const compiled = RE2JS.compile(pattern);
   const parts = parseSubstitution(substitution);
   if (typeof parts === 'string') throw new SyntaxError(parts);
-  if (substitutionProblem(pattern, substitution) !== undefined) return (value) => value;
-  return (value) => replaceAll(compiled, parts, value);
+  if (parts.some((part) => typeof part === 'number' && part > compiled.groupCount())) return (value) => value;
+  const native = nativeSearch(pattern);
+  if (native === undefined) return (value) => replaceWith(compiled, parts, value);
+  return (value) => (isAscii(value) ? replaceNatively(native, parts, value) : replaceWith(compiled, parts, value));
+}
+
+/**
+ * A search stays linear where a match can only begin at the start, or where it has a greatest length. Matches that may
+ * be empty are left to re2js, whose rules for them differ.
+ */
+function nativeSearch(pattern: string): RegExp | undefined {
+  const parsed = parseRegex(pattern);
+  if (parsed === undefined || !isDeterministic(parsed.body) || isNullable(parsed.body) || hasLoopedGroup(parsed.body)) return undefined;
+  if (!parsed.anchoredStart && maxLength(parsed.body) === Infinity) return undefined;
+  return new RegExp(`${parsed.anchoredStart ? '^' : ''}(?:${nativeSource(parsed.body)})${parsed.anchoredEnd ? '$' : ''}`, 'g');
+}
+
+function replaceNatively(native: RegExp, parts: readonly SubstitutionPart[], value: string): string {
+  let result = '';
+  let end = 0;
+  native.lastIndex = 0;
+  for (let found = native.exec(value); found !== null; found = native.exec(value)) {
+    result += value.slice(end, found.index);
+    for (const part of parts) result += typeof part === 'string' ? part : (found[part] ?? '');
+    end = native.lastIndex;
+  }
+  return end === 0 ? value : result + value.slice(end);
+}
+
+function replaceWith(compiled: RE2JS, parts: readonly SubstitutionPart[], value: string): string {
+  const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
+  const matcher = compiled.matcher(text);
+  let result = '';
+  let end = -1;
+  while (matcher.find()) {
+    if (matcher.start() === matcher.end() && matcher.start() === end) continue;
+    result += toByteString(text.slice(Math.max(end, 0), matcher.start()));
+    for (const part of parts) result += typeof part === 'string' ? part : toByteString(matcher.group(part) ?? '');
+    end = matcher.end();
+  }
+  return end === -1 ? value : result + toByteString(text.slice(end));
 }
 
 /** The pieces, or what is wrong. */
@@ -56,33 +112,18 @@ function parseSubstitution(substitution: string): SubstitutionPart[] | string {
   let literal = '';
   for (let i = 0; i < substitution.length; i++) {
     const char = substitution.charAt(i);
+    const next = substitution.charAt(i + 1);
     if (char !== '\\') {
       literal += char;
       continue;
     }
-    const next = substitution.charAt(++i);
+    i++;
     if (next === '\\') literal += next;
     else if (next >= '0' && next <= '9') {
       parts.push(toByteString(literal), Number(next));
       literal = '';
-    } else return next === '' ? 'ends in a lone backslash' : `\\${next} is not an escape; write \\0 to \\9 for a group or \\\\ for a backslash`;
+    } else return next === '' ? 'ends in a lone backslash' : `\\${next} is not an escape; write \\0 to \\9 for a group, \\\\ for a backslash`;
   }
   parts.push(toByteString(literal));
   return parts.filter((part) => part !== '');
-}
-
-function replaceAll(compiled: RE2JS, parts: readonly SubstitutionPart[], value: string): string {
-  const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
-  const matcher = compiled.matcher(text);
-  let result = '';
-  let end = 0;
-  let found = false;
-  while (matcher.find()) {
-    if (matcher.start() === matcher.end() && found && matcher.start() === end) continue;
-    result += toByteString(text.slice(end, matcher.start()));
-    for (const part of parts) result += typeof part === 'string' ? part : toByteString(matcher.group(part) ?? '');
-    end = matcher.end();
-    found = true;
-  }
-  return found ? result + toByteString(text.slice(end)) : value;
 }
