@@ -29,6 +29,8 @@ export interface ClusterConfig {
   readonly tls: { readonly mode: 'DISABLE' | 'SIMPLE' | 'MUTUAL' | 'ISTIO_MUTUAL' | 'AUTO'; readonly origin: Origin | 'default' };
   /** For ORIGINAL_DST with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
   readonly portOverride?: number;
+  /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). */
+  readonly addressOverride?: string;
   /** Values of the destination_service* labels. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string };
   /** Service port and subset this cluster stands for; 0 and '' where there is none. */

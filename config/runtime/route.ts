@@ -64,6 +64,8 @@ export interface RouteConfig {
   readonly index: number;
   /** First line of the http route in its file; absent for a generated route without a resource. */
   readonly origin?: Origin;
+  /** The VirtualService this route belongs to as `namespace/name` (the delegating one, where it was delegated); absent for a generated route. */
+  readonly virtualService?: string;
   /** Origins of single settings for `explain`, keyed by its policy names (`timeout`, `rewrite`, `cors`, `headers` …). */
   readonly origins?: Readonly<Record<string, Origin>>;
 }

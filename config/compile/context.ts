@@ -1,0 +1,47 @@
+/** What every compile step shares: the snapshot, who it is compiled for, and a place for problems. */
+
+import type { Snapshot } from '../load/types.ts';
+import type { ClusterConfig } from '../runtime/cluster.ts';
+import type { WorkloadConfig } from '../runtime/endpoint.ts';
+import type { ListenerConfig } from '../runtime/listener.ts';
+import type { Problem } from '../runtime/problem.ts';
+import type { RouteConfig, RouteTableConfig } from '../runtime/route.ts';
+import type { DestinationRules } from './destination-rules.ts';
+import type { EndpointSource } from './endpoints.ts';
+import type { HttpRule } from './http-rule.ts';
+import type { MeshSettings } from './mesh.ts';
+import type { MeshService } from './mesh-service.ts';
+import type { NodeOptions } from './node.ts';
+import type { EffectivePolicy } from './traffic-policy.ts';
+import type { PreparedVirtualService } from './virtual-services.ts';
+
+export interface CompileContext {
+  readonly snapshot: Snapshot;
+  readonly node: NodeOptions;
+  /** The node as metrics name it. */
+  readonly workload: WorkloadConfig;
+  readonly mesh: MeshSettings;
+  /** Every service there is, Kubernetes first, oldest first. */
+  readonly allServices: readonly MeshService[];
+  /** Those exported to the node's namespace, in the same order. */
+  readonly visibleServices: readonly MeshService[];
+  /** Exported to the node's namespace, oldest first. */
+  readonly virtualServices: readonly PreparedVirtualService[];
+  readonly rules: DestinationRules;
+  readonly endpoints: EndpointSource;
+  readonly trace: CompileTrace;
+  report(problem: Problem): void;
+}
+
+/** What lies behind the parts of the configuration, for `explain`: the resources' fields that this version does not act on are here too. */
+export interface CompileTrace {
+  readonly rules: Map<RouteConfig, HttpRule>;
+  readonly policies: Map<ClusterConfig, EffectivePolicy>;
+}
+
+/** What one side of the proxy (outbound, inbound, gateway) adds to the configuration. */
+export interface ConfigParts {
+  readonly listeners: readonly ListenerConfig[];
+  readonly tables: readonly RouteTableConfig[];
+  readonly clusters: readonly ClusterConfig[];
+}

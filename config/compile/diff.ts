@@ -1,0 +1,80 @@
+/** The difference between two configurations, and a configuration made from another and a difference. */
+
+import type { ClusterConfig } from '../runtime/cluster.ts';
+import type { RuntimeDelta } from '../runtime/delta.ts';
+import type { RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
+import type { RuntimeConfig } from '../runtime/runtime-config.ts';
+import { deepFreeze, partHash } from './part-hash.ts';
+
+type TableDelta = RuntimeDelta['routeTables']['changed'][number];
+
+/** Both must come from `compile` or `applyDelta`. Parts are compared by their hashes, which each is asked for once in its life. */
+export function diff(before: RuntimeConfig, after: RuntimeConfig): RuntimeDelta {
+  const tables = Object.values(after.routeTables).flatMap((table) => tableDelta(before.routeTables[table.name], table));
+  return {
+    fromVersion: before.version,
+    version: after.version,
+    ...(!isSame(before.node, after.node) && { node: after.node }),
+    ...(!isSame(before.telemetry, after.telemetry) && { telemetry: after.telemetry }),
+    ...(!isSame(before.listeners, after.listeners) && { listeners: after.listeners }),
+    clusters: {
+      changed: Object.values(after.clusters).filter((cluster) => !isSame(before.clusters[cluster.name], cluster)),
+      removed: Object.keys(before.clusters).filter((name) => after.clusters[name] === undefined),
+    },
+    routeTables: { changed: tables, removed: Object.keys(before.routeTables).filter((name) => after.routeTables[name] === undefined) },
+  };
+}
+
+/** `applyDelta(a, diff(a, b))` equals `b`. Parts that did not change are shared with `config`. */
+export function applyDelta(config: RuntimeConfig, delta: RuntimeDelta): RuntimeConfig {
+  const clusters = new Map(Object.entries(config.clusters));
+  for (const name of delta.clusters.removed) clusters.delete(name);
+  for (const cluster of delta.clusters.changed) clusters.set(cluster.name, cluster);
+  const tables = new Map(Object.entries(config.routeTables));
+  for (const name of delta.routeTables.removed) tables.delete(name);
+  for (const change of delta.routeTables.changed) tables.set(change.name, patchTable(tables.get(change.name), change));
+  return deepFreeze({
+    version: delta.version,
+    node: delta.node ?? config.node,
+    listeners: delta.listeners ?? config.listeners,
+    routeTables: sorted(tables),
+    clusters: sorted<ClusterConfig>(clusters),
+    telemetry: delta.telemetry ?? config.telemetry,
+  });
+}
+
+function isSame(a: object | undefined, b: object): boolean {
+  return a === b || (a !== undefined && partHash(a) === partHash(b));
+}
+
+function tableDelta(before: RouteTableConfig | undefined, after: RouteTableConfig): readonly TableDelta[] {
+  const old = new Map(before?.virtualHosts.map((virtualHost) => [virtualHost.name, virtualHost]));
+  const changed = after.virtualHosts.filter((virtualHost) => !isSame(old.get(virtualHost.name), virtualHost));
+  const kept = new Set(after.virtualHosts.map(({ name }) => name));
+  const removed = [...old.keys()].filter((name) => !kept.has(name));
+  const isNew = before === undefined;
+  return isNew || changed.length + removed.length > 0 ? [{ name: after.name, changed, removed }] : [];
+}
+
+function patchTable(before: RouteTableConfig | undefined, { name, changed, removed }: TableDelta): RouteTableConfig {
+  const virtualHosts = new Map(before?.virtualHosts.map((virtualHost) => [virtualHost.name, virtualHost]));
+  for (const gone of removed) virtualHosts.delete(gone);
+  for (const virtualHost of changed) virtualHosts.set(virtualHost.name, virtualHost);
+  return { name, virtualHosts: [...virtualHosts.values()].sort(byPlace) };
+}
+
+/** By name, the catch-all last: the order in which `compile` writes them. */
+function byPlace(a: VirtualHostConfig, b: VirtualHostConfig): number {
+  const lastA = isGeneratedCatchAll(a);
+  const lastB = isGeneratedCatchAll(b);
+  if (lastA !== lastB) return lastA ? 1 : -1;
+  return a.name < b.name ? -1 : 1;
+}
+
+function isGeneratedCatchAll({ name }: VirtualHostConfig): boolean {
+  return name === 'allow_any' || name === 'block_all';
+}
+
+function sorted<T>(parts: ReadonlyMap<string, T>): Readonly<Record<string, T>> {
+  return Object.fromEntries([...parts].sort(([a], [b]) => (a < b ? -1 : 1)));
+}

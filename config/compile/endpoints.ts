@@ -1,0 +1,131 @@
+/** Addresses behind a service port: EndpointSlices, Endpoints, Pods, ServiceEntry endpoints, WorkloadEntries. */
+
+import { isIP } from 'node:net';
+import type { Resource, Snapshot } from '../load/types.ts';
+import type { ServiceEntrySpec } from '../resources/service-entry.ts';
+import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
+import type { EndpointConfig } from '../runtime/endpoint.ts';
+import type { Labels } from './labels.ts';
+import { isEmpty } from './labels.ts';
+import type { MeshPort, MeshService } from './mesh-service.ts';
+import type { ServiceAddress, ServiceAddresses } from './service-addresses.ts';
+import { indexServiceAddresses } from './service-addresses.ts';
+import type { WorkloadDetails, Workloads } from './workloads.ts';
+import { entryDetails, isReady, namedPort, podAddresses, podDetails, writtenEndpointDetails } from './workloads.ts';
+
+/** An endpoint with the labels that subsets choose by. */
+export interface LabelledEndpoint {
+  readonly labels: Labels;
+  readonly endpoint: EndpointConfig;
+}
+
+export interface EndpointSource {
+  readonly workloads: Workloads;
+  readonly addresses: ServiceAddresses;
+  /** Kubernetes node this proxy runs on, for `internalTrafficPolicy: Local`; undefined where unknown. */
+  readonly nodeName: string | undefined;
+  readonly mode: 'sidecar' | 'gateway';
+}
+
+export function endpointSource(snapshot: Snapshot, workloads: Workloads, node: Pick<EndpointSource, 'nodeName' | 'mode'>): EndpointSource {
+  return { workloads, addresses: indexServiceAddresses(snapshot, workloads), ...node };
+}
+
+/** Every endpoint that may get traffic, once for each address and port, in a stable order. */
+export function endpointsOf(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
+  const found = service.declared.kind === 'Service' ? serviceEndpoints(service, port, source) : entryEndpoints(service, port, source);
+  const unique = new Map<string, LabelledEndpoint>();
+  for (const candidate of found) {
+    const key = `${candidate.endpoint.address} ${candidate.endpoint.port}`;
+    if (!unique.has(key)) unique.set(key, candidate);
+  }
+  return [...unique.values()];
+}
+
+function serviceEndpoints(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
+  if (service.declared.kind !== 'Service') return [];
+  const { selector, internalTrafficPolicy } = service.declared.spec;
+  const written = source.addresses.of(service);
+  const hasSelector = selector !== undefined && !isEmpty(selector);
+  const fromWritten = written?.flatMap((address) => writtenAddress(address, port)) ?? [];
+  const fromPods = written === undefined && hasSelector ? selectedPods(service.namespace, selector, port, source) : [];
+  const fromEntries = hasSelector ? selectedEntries(service.namespace, selector, port, source.workloads) : [];
+  const local = internalTrafficPolicy === 'Local' && source.nodeName !== undefined;
+  const candidates = [...fromWritten, ...fromPods];
+  const reachable = local ? candidates.filter((candidate) => candidate.nodeName === source.nodeName) : candidates;
+  return [...reachable.map(({ labels, endpoint }) => ({ labels, endpoint })), ...fromEntries];
+}
+
+interface PlacedEndpoint extends LabelledEndpoint {
+  readonly nodeName: string | undefined;
+}
+
+/** Ports join by name; an EndpointSlice port without a number stands for whatever the Service asks for. */
+function writtenAddress({ address, ports, nodeName, details }: ServiceAddress, port: MeshPort): readonly PlacedEndpoint[] {
+  const joined = ports.find((candidate) => candidate.name === port.name);
+  if (joined === undefined) return [];
+  const number = joined.number ?? (typeof port.target === 'number' ? port.target : port.number);
+  return [{ ...createEndpoint(address, number, 1, details), nodeName }];
+}
+
+function selectedPods(namespace: string, selector: Labels, port: MeshPort, { workloads }: EndpointSource): readonly PlacedEndpoint[] {
+  return workloads.selectPods(namespace, selector).flatMap((pod) => {
+    const target = typeof port.target === 'number' ? port.target : namedPort(pod, port.target);
+    const address = podAddresses(pod)[0];
+    if (target === undefined || address === undefined || !isReady(pod)) return [];
+    return [{ ...createEndpoint(address, target, 1, podDetails(pod)), nodeName: pod.spec.spec.nodeName }];
+  });
+}
+
+/** WorkloadEntries behind a Kubernetes Service or ServiceEntry; a name in place of an address needs DNS. */
+function selectedEntries(namespace: string, selector: Labels, port: MeshPort, workloads: Workloads, names = false): readonly LabelledEndpoint[] {
+  return workloads.selectEntries(namespace, selector).flatMap((entry) => {
+    const address = entry.spec.address;
+    if (address === undefined || !(names || isStaticAddress(address))) return [];
+    return [createEndpoint(address, entryPort(entry.spec, port), entry.spec.weight ?? 1, entryDetails(entry))];
+  });
+}
+
+function entryEndpoints(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
+  // A sidecar forwards to the address the application dialled; a gateway has none and uses what endpoints there are.
+  if (service.declared.kind !== 'ServiceEntry' || (service.resolution === 'NONE' && source.mode === 'sidecar')) return [];
+  return service.declared.entries.flatMap((entry) => endpointsOfEntry(service, entry, port, source.workloads));
+}
+
+function endpointsOfEntry(service: MeshService, entry: Resource<ServiceEntrySpec>, port: MeshPort, workloads: Workloads): readonly LabelledEndpoint[] {
+  const declared = entry.spec.ports?.find((candidate) => candidate.number === port.number);
+  if (declared === undefined) return [];
+  const target: MeshPort = { ...port, name: declared.name, target: declared.targetPort ?? declared.number };
+  const names = service.resolution === 'DNS' || service.resolution === 'DNS_ROUND_ROBIN';
+  const selector = entry.spec.workloadSelector?.labels;
+  const { namespace } = entry.metadata;
+  if (selector !== undefined && !isEmpty(selector)) {
+    return [...selectedEntries(namespace, selector, target, workloads, names), ...podsOfEntry(namespace, selector, target, workloads)];
+  }
+  const written = (entry.spec.endpoints ?? []).filter(({ address }) => address !== undefined && (names || isStaticAddress(address)));
+  if (written.length === 0 && names) return [createEndpoint(service.host, entryPort({}, target), 1, writtenEndpointDetails({}, {}, namespace))];
+  return written.map((spec) => createEndpoint(spec.address as string, entryPort(spec, target), spec.weight ?? 1, writtenEndpointDetails(spec, spec.labels ?? {}, namespace)));
+}
+
+function podsOfEntry(namespace: string, selector: Labels, port: MeshPort, workloads: Workloads): readonly LabelledEndpoint[] {
+  return workloads.selectPods(namespace, selector).flatMap((pod) => {
+    const address = podAddresses(pod)[0];
+    if (address === undefined || !isReady(pod)) return [];
+    return [createEndpoint(address, typeof port.target === 'number' ? port.target : port.number, 1, podDetails(pod))];
+  });
+}
+
+/** The entry's own port of that name, else the service's targetPort, else its number; a unix socket has none. */
+function entryPort(spec: WorkloadEntrySpec, port: MeshPort): number {
+  if (spec.address?.startsWith('unix://') === true) return 0;
+  return spec.ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number);
+}
+
+function isStaticAddress(address: string): boolean {
+  return isIP(address) !== 0 || address.startsWith('unix://');
+}
+
+function createEndpoint(address: string, port: number, weight: number, { labels, facts }: WorkloadDetails): LabelledEndpoint {
+  const { locality, workload, tlsMode } = facts;
+  return { labels, endpoint: { address, port, weight: Math.max(1, weight), locality, workload, tlsMode } };
+}

@@ -1,0 +1,76 @@
+/** Sidecar `ingress`: local ports as the resource lists them, bound as written where captureMode is NONE (istio-api.md 6.2). */
+
+import { isIP } from 'node:net';
+import type { IstioIngressListener } from '../resources/sidecar.ts';
+import type { ConnectionPoolSettings } from '../resources/traffic-policy/types.ts';
+import type { ListenerConfig } from '../runtime/listener.ts';
+import type { CompileContext } from './context.ts';
+import { boundListener } from './listeners.ts';
+import type { InboundService } from './local-application.ts';
+import { inboundTable, localCluster } from './local-application.ts';
+import type { Located, Place } from './located.ts';
+import { below, originAt, problemAt } from './located.ts';
+import { nodeAddress } from './node.ts';
+import type { Protocol } from './protocol.ts';
+import { isHttp, writtenProtocol } from './protocol.ts';
+import type { SidecarScope } from './sidecar-scope.ts';
+
+export interface IngressServices {
+  readonly services: readonly InboundService[];
+  readonly listeners: readonly ListenerConfig[];
+}
+
+/** Undefined where the Sidecar has no ingress: the Services then say what there is. */
+export function ingressServices(context: CompileContext, { sidecar }: SidecarScope): IngressServices | undefined {
+  const written = sidecar?.spec.ingress ?? [];
+  if (sidecar === undefined || written.length === 0) return undefined;
+  const services: InboundService[] = [];
+  const listeners: ListenerConfig[] = [];
+  for (const [index, listener] of written.entries()) {
+    const protocol = writtenProtocol(listener.port.protocol);
+    if (protocol === undefined || !isHttp(protocol)) continue;
+    const place = { source: sidecar.source, path: ['spec', 'ingress', index] };
+    const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place);
+    const service = ingressService(listener, { place, protocol, pool }, context);
+    if (service === undefined) continue;
+    services.push(service);
+    if (listener.captureMode !== 'NONE') continue;
+    const { number } = listener.port;
+    const routing = { kind: 'table', table: service.table.name, port: number } as const;
+    listeners.push(boundListener({ direction: 'inbound', address: listener.bind ?? nodeAddress(context.node), port: number, routing, origin: originAt(place) }, context));
+  }
+  return { services, listeners };
+}
+
+interface IngressDetails {
+  readonly place: Place;
+  readonly protocol: Protocol;
+  readonly pool: Located<ConnectionPoolSettings> | undefined;
+}
+
+function ingressService(listener: IstioIngressListener, { place, protocol, pool }: IngressDetails, context: CompileContext): InboundService | undefined {
+  const { number } = listener.port;
+  const target = defaultEndpoint(listener, context);
+  if (target === undefined) {
+    context.report(problemAt(below(place, 'defaultEndpoint'), 'warning', `${listener.defaultEndpoint ?? ''} is no IP address and port; port ${number} is left out (unix sockets are not served)`));
+    return undefined;
+  }
+  const origin = originAt(place);
+  const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, origin }, context);
+  return { ports: [number], table: inboundTable(cluster.name, cluster.name, number, origin), cluster };
+}
+
+/** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. */
+function defaultEndpoint({ defaultEndpoint: written, port }: IstioIngressListener, { node }: CompileContext): { readonly address: string; readonly localPort: number } | undefined {
+  if (written === undefined || written === '') return { address: nodeAddress(node), localPort: port.number };
+  const [, bracketed, plain, number] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(written) ?? [];
+  const address = bracketed ?? plain ?? '';
+  if (number === undefined || isIP(address) === 0) return undefined;
+  return { address: address === '0.0.0.0' || address === '::' ? nodeAddress(node) : address, localPort: Number(number) };
+}
+
+/** The listener's own settings, else the Sidecar's. */
+function ingressPool({ connectionPool }: IstioIngressListener, ofSidecar: ConnectionPoolSettings | undefined, place: Place): Located<ConnectionPoolSettings> | undefined {
+  if (connectionPool !== undefined) return { ...below(place, 'connectionPool'), value: connectionPool };
+  return ofSidecar === undefined ? undefined : { source: place.source, path: ['spec', 'inboundConnectionPool'], value: ofSidecar };
+}

@@ -1,0 +1,153 @@
+/** The client side of a sidecar: route tables by port, the capture listener, and Sidecar listeners bound as written. */
+
+import { isIP } from 'node:net';
+import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
+import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
+import { fixedClusters, outboundClusters } from './clusters.ts';
+import type { CompileContext, ConfigParts } from './context.ts';
+import { isWildcard, mostSpecific } from './host-match.ts';
+import { boundListener, captureListener } from './listeners.ts';
+import { below, originAt, problemAt } from './located.ts';
+import { MESH_GATEWAY, PASSTHROUGH_CLUSTER } from './names.ts';
+import { isHttp, writtenProtocol } from './protocol.ts';
+import { destinationCluster } from './route-action.ts';
+import { MATCH_ALL } from './route-match.ts';
+import type { CompiledRoutes } from './routes.ts';
+import { compileRoutes } from './routes.ts';
+import type { EgressScope, SidecarScope } from './sidecar-scope.ts';
+import { outboundPorts, outboundVirtualHosts } from './virtual-hosts.ts';
+import type { PreparedVirtualService } from './virtual-services.ts';
+import { VirtualServiceIndex } from './virtual-services.ts';
+
+/** Table of requests for a port that no service has. */
+export const UNKNOWN_TABLE = 'unknown';
+
+const HTTP_PORT = 80;
+
+export function outboundParts(context: CompileContext, scope: SidecarScope): ConfigParts {
+  const { node, mesh, rules, endpoints } = context;
+  const onCluster = context.trace.policies.set.bind(context.trace.policies);
+  const clusters = [...outboundClusters({ services: scope.services, rules, endpoints, mesh, onCluster }), ...fixedClusters(mesh, 'sidecar')];
+  const catchAll = catchAllHost(context, scope);
+  const egress = scope.egress.map((egressScope) => egressParts(egressScope, scope, context, catchAll));
+  const captured = Object.assign({}, ...egress.filter((parts) => parts.captured).map(({ ports, tables }) => tablesByPort(ports, tables)));
+  const capture: ListenerConfig[] = node.outboundPort === 'off' ? [] : [captureListener('virtualOutbound', node.outboundPort, { kind: 'by-port', tables: captured, unknown: UNKNOWN_TABLE }, context)];
+  return {
+    listeners: [...capture, ...egress.flatMap(({ listeners }) => listeners)],
+    tables: [...egress.flatMap(({ tables }) => tables), { name: UNKNOWN_TABLE, virtualHosts: [catchAll] }],
+    clusters,
+  };
+}
+
+interface EgressParts {
+  /** Whether the tables also serve the capture listener. */
+  readonly captured: boolean;
+  /** Destination port of each table. */
+  readonly ports: readonly number[];
+  readonly tables: readonly RouteTableConfig[];
+  readonly listeners: readonly ListenerConfig[];
+}
+
+function egressParts(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): EgressParts {
+  const proxy = isHttpProxy(egress);
+  const written = egress.listener?.port;
+  if (written !== undefined && !proxy && !isHttp(writtenProtocol(written.protocol) ?? 'TCP')) return { captured: false, ports: [], tables: [], listeners: [] };
+  const ports = written === undefined || proxy ? portsOf(egress) : new Set([written.number]);
+  // A port with a listener of its own is that listener's alone.
+  const others = scope.egress.filter((other) => other !== egress && !isHttpProxy(other)).flatMap(({ listener }) => (listener?.port === undefined ? [] : [listener.port.number]));
+  const own = [...ports].filter((port) => proxy || !others.includes(port)).sort((a, b) => a - b);
+  const build = tableBuilder(egress, scope, context, catchAll);
+  const tables = own.map((port) => build(port, proxy && written !== undefined ? `http_proxy.${written.number}|${port}` : String(port)));
+  return { captured: !proxy, ports: own, tables, listeners: boundListeners(egress, scope, { ports: own, tables }, context) };
+}
+
+/** Ports of HTTP services, and 80 where a VirtualService names a host that is no service. */
+function portsOf({ services, virtualServices }: EgressScope): ReadonlySet<number> {
+  const ports = new Set(outboundPorts(services.values()));
+  const isForeign = (host: string): boolean => !isWildcard(host) && mostSpecific(services, host) === undefined;
+  if (!ports.has(HTTP_PORT) && virtualServices.some(({ hosts }) => hosts.some(isForeign))) ports.add(HTTP_PORT);
+  return ports;
+}
+
+/** Looks services up by port and by alias once, then makes one table after the other. */
+function tableBuilder(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): (port: number, name: string) => RouteTableConfig {
+  const { namespace, clusterDomain } = context.node;
+  const byPort = groupBy(egress.services.values(), ({ ports }) => [...new Set(ports.map(({ number }) => number))]);
+  const aliases = groupBy([...egress.services.values()].filter(({ aliasOf }) => aliasOf !== undefined), ({ aliasOf }) => [aliasOf as string]);
+  const virtualServices = new VirtualServiceIndex(egress.virtualServices);
+  return (port, name) => {
+    const services = byPort.get(port) ?? [];
+    const routes = cachedRoutes(port, scope, context);
+    const virtualHosts = outboundVirtualHosts({ port, services, virtualServices, namespace, clusterDomain, aliases: (host) => aliases.get(host) ?? [], routes });
+    return { name, virtualHosts: [...virtualHosts, catchAll] };
+  };
+}
+
+function cachedRoutes(port: number, scope: SidecarScope, context: CompileContext): (virtualService: PreparedVirtualService) => CompiledRoutes {
+  const { namespace, labels, clusterDomain } = context.node;
+  const compiled = new Map<PreparedVirtualService, CompiledRoutes>();
+  return (virtualService) => {
+    let routes = compiled.get(virtualService);
+    if (routes === undefined) {
+      routes = compileRoutes(virtualService, {
+        client: { namespace, labels, gateway: MESH_GATEWAY, port },
+        destinations: { clusterDomain, listenerPort: port, service: (host) => scope.services.get(host) },
+        onRoute: (route, rule) => context.trace.rules.set(route, rule),
+      });
+      compiled.set(virtualService, routes);
+    }
+    return routes;
+  };
+}
+
+/** A Sidecar egress listener with captureMode NONE is dialled by the application itself. Without a port it stands for every port. */
+function boundListeners(egress: EgressScope, scope: SidecarScope, { ports, tables }: Pick<EgressParts, 'ports' | 'tables'>, context: CompileContext): readonly ListenerConfig[] {
+  const { listener, index } = egress;
+  if (listener?.captureMode !== 'NONE' || scope.sidecar === undefined) return [];
+  const place = { source: scope.sidecar.source, path: ['spec', 'egress', index] };
+  const address = listener.bind ?? '127.0.0.1';
+  if (isIP(address) === 0) {
+    context.report(problemAt(below(place, 'bind'), 'warning', `${address} is not an IP address; this listener is left out (unix sockets are not served)`));
+    return [];
+  }
+  const create = (port: number, routing: RoutingConfig): ListenerConfig => boundListener({ direction: 'outbound', address, port, routing, origin: originAt(place) }, context);
+  if (isHttpProxy(egress)) return [create(listener.port?.number ?? 0, { kind: 'by-port', tables: tablesByPort(ports, tables), unknown: UNKNOWN_TABLE })];
+  return tables.map(({ name }, position) => create(ports[position] as number, { kind: 'table', table: name, port: ports[position] as number }));
+}
+
+function isHttpProxy({ listener }: EgressScope): boolean {
+  return listener?.port?.protocol === 'HTTP_PROXY';
+}
+
+function tablesByPort(ports: readonly number[], tables: readonly RouteTableConfig[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(tables.map(({ name }, position) => [String(ports[position]), name]));
+}
+
+/** What becomes of hosts that nobody declared: passed through, sent to the egress proxy, or refused with 502. */
+function catchAllHost({ node, mesh }: CompileContext, { sidecar, outboundPolicy, services }: SidecarScope): VirtualHostConfig {
+  const { mode, egressProxy } = outboundPolicy;
+  const ofSidecar = sidecar?.spec.outboundTrafficPolicy === undefined ? undefined : { source: sidecar.source, path: ['spec', 'outboundTrafficPolicy'] };
+  const place = ofSidecar ?? mesh.placeOf('outboundTrafficPolicy');
+  const written = { ...(place !== undefined && { origin: originAt(place) }) };
+  if (mode === 'REGISTRY_ONLY') return catchAll('block_all', { kind: 'direct', status: 502 }, written);
+  const destinations = { clusterDomain: node.clusterDomain, listenerPort: 0, service: (host: string) => services.get(host) };
+  const target = egressProxy === undefined ? { cluster: PASSTHROUGH_CLUSTER, host: '', port: 0, subset: '' } : destinationCluster(egressProxy, node.namespace, destinations);
+  return catchAll('allow_any', { kind: 'forward', destinations: [{ ...target, weight: 1 }] }, written);
+}
+
+function catchAll(name: string, action: RouteConfig['action'], written: Pick<VirtualHostConfig, 'origin'>): VirtualHostConfig {
+  const route: RouteConfig = { name, match: MATCH_ALL, action, filters: [], index: -1, ...written };
+  return { name, domains: ['*'], routes: [route], virtualService: null, ...written };
+}
+
+function groupBy<K, V>(values: Iterable<V>, keysOf: (value: V) => readonly K[]): ReadonlyMap<K, readonly V[]> {
+  const groups = new Map<K, V[]>();
+  for (const value of values) {
+    for (const key of keysOf(value)) {
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [value]);
+      else group.push(value);
+    }
+  }
+  return groups;
+}

@@ -1,0 +1,99 @@
+/** The routes of a VirtualService for one client and port, in order, up to the first that matches everything. */
+
+import type { HttpRoute } from '../resources/virtual-service/types.ts';
+import type { Origin } from '../runtime/origin.ts';
+import type { RouteConfig } from '../runtime/route.ts';
+import type { HttpRule, RuleMatch, SkippedRoute } from './http-rule.ts';
+import { fieldOrigin } from './http-rule.ts';
+import { originAt } from './located.ts';
+import type { DestinationContext } from './route-action.ts';
+import { routeAction } from './route-action.ts';
+import { routeFilters } from './route-filters.ts';
+import { headersConfig } from './route-headers.ts';
+import type { RouteClient } from './route-match.ts';
+import { isCatchAll, MATCH_ALL, routeMatch, staticMismatch } from './route-match.ts';
+import type { PreparedVirtualService } from './virtual-services.ts';
+
+export interface CompiledRoutes {
+  /** Empty: for this client it is as if the VirtualService did not exist. */
+  readonly routes: readonly RouteConfig[];
+  readonly skipped: readonly SkippedRoute[];
+}
+
+export interface RouteContext {
+  readonly client: RouteClient;
+  readonly destinations: DestinationContext;
+  /** Told of every route made, so that `explain` can say what else its rule holds. */
+  onRoute?(route: RouteConfig, rule: HttpRule): void;
+}
+
+export function compileRoutes(virtualService: PreparedVirtualService, context: RouteContext): CompiledRoutes {
+  const routes: RouteConfig[] = [];
+  const skipped: SkippedRoute[] = [...virtualService.dropped];
+  let last: string | undefined;
+  for (const { rule, match } of alternatives(virtualService.rules)) {
+    const label = match?.label ?? rule.label;
+    const place = match?.place ?? rule.place;
+    const reason = last === undefined ? match && staticMismatch(match, context.client) : `comes after ${last}, which matches every request`;
+    if (reason !== undefined) {
+      skipped.push({ route: label, reason, origin: originAt(place) });
+      continue;
+    }
+    const route = compileRoute(virtualService.key, rule, match, context);
+    context.onRoute?.(route, rule);
+    routes.push(route);
+    if (isCatchAll(route.match)) last = label;
+  }
+  return { routes, skipped };
+}
+
+/** Matches are ORed, so each becomes a route of its own. */
+function* alternatives(rules: readonly HttpRule[]): Generator<{ readonly rule: HttpRule; readonly match: RuleMatch | undefined }> {
+  for (const rule of rules) {
+    if (rule.matches.length === 0) yield { rule, match: undefined };
+    for (const match of rule.matches) yield { rule, match };
+  }
+}
+
+function compileRoute(virtualService: string, rule: HttpRule, ruleMatch: RuleMatch | undefined, { destinations }: RouteContext): RouteConfig {
+  const match = ruleMatch === undefined ? MATCH_ALL : routeMatch(ruleMatch.match);
+  const { timeout } = rule.route;
+  const headers = rule.route.headers === undefined ? undefined : headersConfig(rule.route.headers);
+  const origins = policyOrigins(rule);
+  return {
+    name: routeName(rule.route.name ?? '', ruleMatch?.match.name ?? ''),
+    match,
+    action: routeAction(rule, match, destinations),
+    ...(headers !== undefined && { headers }),
+    ...(timeout !== undefined && timeout > 0 && { timeoutMs: timeout }),
+    filters: routeFilters(rule),
+    index: rule.index,
+    origin: originAt(rule.place),
+    virtualService,
+    ...(origins !== undefined && { origins }),
+  };
+}
+
+function routeName(route: string, match: string): string {
+  return match === '' ? route : `${route}.${match}`;
+}
+
+/** Policy names of `explain` and the fields they come from. */
+const POLICY_FIELDS: readonly (readonly [policy: string, field: keyof HttpRoute])[] = [
+  ['timeout', 'timeout'],
+  ['retries', 'retries'],
+  ['fault', 'fault'],
+  ['mirror', 'mirror'],
+  ['mirror', 'mirrors'],
+  ['cors', 'corsPolicy'],
+  ['headers', 'headers'],
+  ['rewrite', 'rewrite'],
+];
+
+function policyOrigins(rule: HttpRule): Readonly<Record<string, Origin>> | undefined {
+  const origins: Record<string, Origin> = {};
+  for (const [policy, field] of POLICY_FIELDS) {
+    if (rule.route[field] !== undefined) origins[policy] = fieldOrigin(rule, field);
+  }
+  return Object.keys(origins).length === 0 ? undefined : origins;
+}

@@ -1,0 +1,108 @@
+/** Every Service and ServiceEntry as mesh services, oldest first, with the ports and hosts Istio's registry would show. */
+
+import { isIP } from 'node:net';
+import type { Resource, Snapshot } from '../load/types.ts';
+import type { ServiceEntrySpec } from '../resources/service-entry.ts';
+import type { ServicePortSpec, ServiceSpec } from '../resources/service.ts';
+import type { MeshSettings } from './mesh.ts';
+import type { MeshPort, MeshService } from './mesh-service.ts';
+import { kubernetesHost } from './names.ts';
+import { oldestFirst } from './order.ts';
+import { servicePortProtocol, writtenProtocol } from './protocol.ts';
+
+const EXPORT_TO_ANNOTATION = 'networking.istio.io/exportTo';
+
+/** Kubernetes Services first, so that one wins over a ServiceEntry with its host; then by age. */
+export function meshServices(snapshot: Snapshot, mesh: MeshSettings, clusterDomain: string): readonly MeshService[] {
+  const services = oldestFirst(snapshot.services).map((service) => kubernetesService(service, mesh, clusterDomain));
+  return [...services, ...entryServices(oldestFirst(snapshot.serviceEntries), mesh)];
+}
+
+function kubernetesService({ metadata, spec, source }: Resource<ServiceSpec>, mesh: MeshSettings, clusterDomain: string): MeshService {
+  const alias = spec.type === 'ExternalName' ? spec.externalName : undefined;
+  return {
+    host: kubernetesHost(metadata.name, metadata.namespace, clusterDomain).toLowerCase(),
+    name: metadata.name,
+    namespace: metadata.namespace,
+    ports: (spec.ports ?? []).flatMap(kubernetesPort),
+    addresses: clusterAddresses(spec),
+    resolution: 'STATIC',
+    headless: spec.clusterIP === 'None',
+    external: false,
+    ...(alias !== undefined && { aliasOf: alias.toLowerCase().replace(/\.$/, '') }),
+    exportTo: annotatedExportTo(metadata.annotations[EXPORT_TO_ANNOTATION]) ?? mesh.serviceExportTo,
+    source,
+    declared: { kind: 'Service', spec },
+  };
+}
+
+function kubernetesPort(port: ServicePortSpec): readonly MeshPort[] {
+  const protocol = servicePortProtocol(port);
+  if (protocol === undefined) return [];
+  return [{ number: port.port, name: port.name ?? '', protocol, target: port.targetPort ?? port.port }];
+}
+
+function clusterAddresses({ clusterIP, clusterIPs }: ServiceSpec): readonly string[] {
+  const addresses = new Set([clusterIP ?? '', ...(clusterIPs ?? [])]);
+  return [...addresses].filter((address) => isIP(address) !== 0);
+}
+
+function annotatedExportTo(annotation: string | undefined): readonly string[] | undefined {
+  const entries = (annotation ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+  return entries.length === 0 ? undefined : entries;
+}
+
+/** One service for each host; entries of one namespace that repeat a host add their ports to the oldest (istio-api.md 5.1). */
+function entryServices(entries: readonly Resource<ServiceEntrySpec>[], mesh: MeshSettings): readonly MeshService[] {
+  const byKey = new Map<string, MeshService>();
+  for (const entry of entries) {
+    for (const host of entry.spec.hosts) {
+      const key = `${entry.metadata.namespace}/${host.toLowerCase()}`;
+      const service = entryService(entry, host.toLowerCase(), mesh);
+      const older = byKey.get(key);
+      byKey.set(key, older === undefined ? service : mergeEntries(older, service));
+    }
+  }
+  return [...byKey.values()];
+}
+
+function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: MeshSettings): MeshService {
+  const { metadata, spec, source } = entry;
+  return {
+    host,
+    name: host,
+    namespace: metadata.namespace,
+    ports: (spec.ports ?? []).flatMap(entryPort),
+    addresses: (spec.addresses ?? []).filter((address) => isIP(address) !== 0),
+    resolution: entryResolution(spec.resolution),
+    headless: false,
+    external: spec.location !== 'MESH_INTERNAL',
+    exportTo: spec.exportTo ?? mesh.serviceExportTo,
+    source,
+    declared: { kind: 'ServiceEntry', entries: [entry] },
+  };
+}
+
+function entryPort(port: NonNullable<ServiceEntrySpec['ports']>[number]): readonly MeshPort[] {
+  const protocol = writtenProtocol(port.protocol);
+  if (protocol === undefined) return [];
+  return [{ number: port.number, name: port.name, protocol, target: port.targetPort ?? port.number }];
+}
+
+/** DYNAMIC_DNS resolves the request's own Host when it comes, which is what a destination taken from the request means. */
+function entryResolution(resolution: ServiceEntrySpec['resolution']): MeshService['resolution'] {
+  return resolution === undefined || resolution === 'DYNAMIC_DNS' ? 'NONE' : resolution;
+}
+
+/** Only entries that find endpoints in the same way can share a host; of a port declared twice the older counts. */
+function mergeEntries(older: MeshService, newer: MeshService): MeshService {
+  if (older.resolution !== newer.resolution || older.declared.kind === 'Service' || newer.declared.kind === 'Service') return older;
+  const known = new Set(older.ports.map((port) => port.number));
+  const added = newer.ports.filter((port) => !known.has(port.number));
+  return {
+    ...older,
+    ports: [...older.ports, ...added],
+    addresses: [...new Set([...older.addresses, ...newer.addresses])],
+    declared: { kind: 'ServiceEntry', entries: [...older.declared.entries, ...newer.declared.entries] },
+  };
+}

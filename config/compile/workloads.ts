@@ -1,0 +1,113 @@
+/** Pods and WorkloadEntries, found by name, by address and by labels: whose address an endpoint is. */
+
+import type { Resource, Snapshot } from '../load/types.ts';
+import type { PodBody } from '../resources/pod.ts';
+import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
+import type { EndpointConfig } from '../runtime/endpoint.ts';
+import type { Labels } from './labels.ts';
+import { LabelIndex } from './labels.ts';
+import { workloadFacts } from './workload-facts.ts';
+
+/** What an endpoint's address does not say: who runs there. */
+export interface WorkloadDetails {
+  readonly labels: Labels;
+  readonly facts: Pick<EndpointConfig, 'locality' | 'workload' | 'tlsMode'>;
+}
+
+export interface Workloads {
+  pod(namespace: string, name: string): Resource<PodBody> | undefined;
+  /** The Pod at this address, if there is exactly one. */
+  podAt(address: string): Resource<PodBody> | undefined;
+  /** Pods of the namespace with these labels (not empty). */
+  selectPods(namespace: string, selector: Labels): readonly Resource<PodBody>[];
+  selectEntries(namespace: string, selector: Labels): readonly Resource<WorkloadEntrySpec>[];
+}
+
+export function indexWorkloads(snapshot: Snapshot): Workloads {
+  const byName = new Map(snapshot.pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod]));
+  const byAddress = indexByAddress(snapshot.pods);
+  const pods = new LabelIndex(snapshot.pods, (pod) => pod.metadata.namespace, (pod) => pod.metadata.labels);
+  const entries = new LabelIndex(snapshot.workloadEntries, (entry) => entry.metadata.namespace, entryLabels);
+  return {
+    pod: (namespace, name) => byName.get(`${namespace}/${name}`),
+    podAt: (address) => byAddress.get(address) ?? undefined,
+    selectPods: (namespace, selector) => pods.select(namespace, selector),
+    selectEntries: (namespace, selector) => entries.select(namespace, selector),
+  };
+}
+
+/** Addresses of a Pod, both families. */
+export function podAddresses({ spec: { status } }: Resource<PodBody>): readonly string[] {
+  return [...new Set([...(status.podIP === undefined ? [] : [status.podIP]), ...status.podIPs.map(({ ip }) => ip)])];
+}
+
+/** Not finished and, where it says so, ready; a hand-written Pod without status counts as ready. */
+export function isReady({ spec: { status } }: Resource<PodBody>): boolean {
+  return status.phase !== 'Succeeded' && status.phase !== 'Failed' && status.phase !== 'Pending';
+}
+
+/** Number of a container port by its name. */
+export function namedPort({ spec: { spec } }: Resource<PodBody>, name: string): number | undefined {
+  for (const container of spec.containers) {
+    const port = container.ports.find((candidate) => candidate.name === name);
+    if (port !== undefined) return port.containerPort;
+  }
+  return undefined;
+}
+
+/** Labels of the spec, overlaid by those of the metadata (istio-api.md 5.2). */
+export function entryLabels({ metadata, spec }: Resource<WorkloadEntrySpec>): Labels {
+  return { ...spec.labels, ...metadata.labels };
+}
+
+export function podDetails({ metadata, spec }: Resource<PodBody>, zone = ''): WorkloadDetails {
+  const { labels, namespace, name } = metadata;
+  const serviceAccount = spec.spec.serviceAccountName ?? 'default';
+  return describeWorkload(labels, podLocality(labels, zone), { podName: name, namespace, serviceAccount });
+}
+
+export function entryDetails(entry: Resource<WorkloadEntrySpec>): WorkloadDetails {
+  return writtenEndpointDetails(entry.spec, entryLabels(entry), entry.metadata.namespace, entry.metadata.name);
+}
+
+/** `endpoints[]` of a ServiceEntry and WorkloadEntries: a service account alone means that it has a sidecar (istio-api.md 5.2). */
+export function writtenEndpointDetails(spec: WorkloadEntrySpec, labels: Labels, namespace: string, name?: string): WorkloadDetails {
+  const { serviceAccount, locality } = spec;
+  const identity = { namespace, ...(name !== undefined && { podName: name }), ...(serviceAccount !== undefined && { serviceAccount }) };
+  const details = describeWorkload(labels, locality ?? '', identity);
+  const meshed = serviceAccount !== undefined && !(TLS_MODE_LABEL in labels);
+  return meshed ? { ...details, facts: { ...details.facts, tlsMode: 'istio' } } : details;
+}
+
+/** For an address with no Pod: only labels, as far as there are any. */
+export function labelDetails(labels: Labels, namespace: string, zone = ''): WorkloadDetails {
+  const known = Object.keys(labels).length > 0;
+  const facts = { locality: podLocality(labels, zone), workload: known ? workloadFacts({ namespace, labels }) : {}, tlsMode: tlsMode(labels) };
+  return { labels, facts };
+}
+
+const TLS_MODE_LABEL = 'security.istio.io/tlsMode';
+
+function describeWorkload(labels: Labels, locality: string, identity: { readonly podName?: string; readonly namespace: string; readonly serviceAccount?: string }): WorkloadDetails {
+  return { labels, facts: { locality, workload: workloadFacts({ ...identity, labels }), tlsMode: tlsMode(labels) } };
+}
+
+function tlsMode(labels: Labels): EndpointConfig['tlsMode'] {
+  return labels[TLS_MODE_LABEL] === 'istio' ? 'istio' : 'disabled';
+}
+
+/** The label writes `region.zone.subzone` because a label value cannot hold `/`; an EndpointSlice knows the zone alone. */
+function podLocality(labels: Labels, zone: string): string {
+  const label = labels['istio-locality'];
+  if (label !== undefined) return label.includes('/') ? label : label.replaceAll('.', '/');
+  return zone === '' ? '' : `/${zone}`;
+}
+
+/** `null` marks an address that several Pods share (host network, or test services on one machine). */
+function indexByAddress(pods: readonly Resource<PodBody>[]): ReadonlyMap<string, Resource<PodBody> | null> {
+  const index = new Map<string, Resource<PodBody> | null>();
+  for (const pod of pods) {
+    for (const address of podAddresses(pod)) index.set(address, index.has(address) ? null : pod);
+  }
+  return index;
+}
