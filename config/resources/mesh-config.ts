@@ -74,6 +74,8 @@ export interface MeshProxyConfig {
   readonly concurrency?: number;
   readonly gatewayTopology?: { readonly numTrustedProxies?: number };
   readonly tracing?: { readonly sampling?: number };
+  /** Variables of the agent; names that start with `ISTIO_META_` are settings. */
+  readonly proxyMetadata?: Readonly<Record<string, string>>;
 }
 
 /** One provider; the settings behind `kind` are kept as written for the part that implements it. */

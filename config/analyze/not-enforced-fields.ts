@@ -1,0 +1,195 @@
+/**
+ * THE list of valid fields that this version does not act on, and what happens instead. Enforcing a field is finished
+ * when its line here is deleted. Security kinds that restrict traffic are not here: see unenforced-security.ts.
+ */
+
+import type { Snapshot } from '../load/snapshot.ts';
+
+export interface UnenforcedField {
+  /** Below `spec` (MeshConfig: its own root), in the form of field-walk.ts. */
+  readonly path: string;
+  /** Ends the sentence "is not enforced by this version: …". */
+  readonly consequence: string;
+  /** False for values that ask for what happens anyway. */
+  readonly counts?: (value: unknown) => boolean;
+}
+
+type Collection = { [Name in keyof Snapshot]: Snapshot[Name] extends readonly { readonly source: unknown }[] ? Name : never }[keyof Snapshot];
+
+const isOn = (value: unknown): boolean => value === true;
+/** For integers, 0 means unset. */
+const isNotZero = (value: unknown): boolean => value !== 0;
+const isOtherThan = (...usual: readonly unknown[]) => (value: unknown): boolean => !usual.includes(value);
+const isNotEmpty = (value: unknown): boolean => Object.keys(value as object).length > 0;
+const isUnixSocket = (value: unknown): boolean => typeof value === 'string' && value.startsWith('unix:');
+
+interface Retry {
+  readonly attempts?: number;
+}
+const asksForRetries = (value: unknown): boolean => (value as Retry).attempts !== 0;
+
+interface Switched {
+  readonly enabled?: boolean;
+}
+const isEnabled = (value: unknown): boolean => (value as Switched).enabled !== false;
+
+interface Tls {
+  readonly mode?: string;
+  readonly httpsRedirect?: boolean;
+}
+const tlsMode = (...modes: readonly string[]) => (value: unknown): boolean => modes.includes((value as Tls).mode ?? 'DISABLE');
+/** `tls: {httpsRedirect: true}` on an HTTP server is all there is to it. */
+const isTlsTermination = (value: unknown): boolean => Object.keys(value as object).some((key) => key !== 'httpsRedirect');
+
+const plainHttp: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']);
+const isOtherThanHttp = (protocol: unknown): boolean => typeof protocol === 'string' && !plainHttp.has(protocol.toUpperCase());
+
+const notLimited = 'nothing is limited';
+const notBalanced = 'endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set';
+
+/** Relative to `connectionPool`. */
+const connectionPoolFields: readonly UnenforcedField[] = [
+  { path: 'tcp.maxConnections', consequence: notLimited, counts: isNotZero },
+  { path: 'tcp.tcpKeepalive', consequence: 'TCP keep-alive probes are not sent' },
+  { path: 'tcp.maxConnectionDuration', consequence: 'connections are not closed for their age' },
+  { path: 'http.http1MaxPendingRequests', consequence: notLimited, counts: isNotZero },
+  { path: 'http.http2MaxRequests', consequence: notLimited, counts: isNotZero },
+  { path: 'http.maxRequestsPerConnection', consequence: 'connections serve any number of requests', counts: isNotZero },
+  { path: 'http.maxRetries', consequence: 'retries are not made', counts: isNotZero },
+  { path: 'http.h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DEFAULT', 'DO_NOT_UPGRADE') },
+  { path: 'http.useClientProtocol', consequence: 'upstream connections are HTTP/1.1', counts: isOn },
+  { path: 'http.maxConcurrentStreams', consequence: 'upstream connections are HTTP/1.1', counts: isNotZero },
+  { path: 'http.http2KeepAlive', consequence: 'upstream connections are HTTP/1.1' },
+];
+
+const loadBalancerFields: readonly UnenforcedField[] = [
+  { path: 'consistentHash', consequence: `requests do not stick to an endpoint, ${notBalanced}` },
+  { path: 'localityLbSetting', consequence: 'endpoints of all localities are used alike', counts: isEnabled },
+  { path: 'zoneAwareLbSetting', consequence: 'endpoints of all zones are used alike', counts: (value) => (value as Switched).enabled === true },
+  { path: 'backendUtilization', consequence: notBalanced },
+  { path: 'warmup', consequence: 'new endpoints get their full share at once' },
+  { path: 'warmupDurationSecs', consequence: 'new endpoints get their full share at once' },
+];
+
+/** Relative to a traffic policy or a portLevelSettings entry. */
+const policyFields: readonly UnenforcedField[] = [
+  ...below('connectionPool', connectionPoolFields),
+  ...below('loadBalancer', loadBalancerFields),
+  { path: 'outlierDetection', consequence: 'failing endpoints are not ejected' },
+  { path: 'tls', consequence: 'requests are sent in plain text', counts: tlsMode('ISTIO_MUTUAL') },
+  { path: 'tls', consequence: 'requests are answered 503 rather than sent in plain text', counts: tlsMode('SIMPLE', 'MUTUAL') },
+  { path: 'tunnel', consequence: 'connections are made directly' },
+  { path: 'proxyProtocol', consequence: 'no PROXY header is sent' },
+  { path: 'retryBudget', consequence: 'retries are not made' },
+];
+
+const virtualServiceFields: readonly UnenforcedField[] = [
+  { path: 'http[].retries', consequence: 'a request is tried once', counts: asksForRetries },
+  { path: 'http[].fault', consequence: 'no delay and no abort is injected' },
+  { path: 'http[].mirror', consequence: 'no copy of the request is sent' },
+  { path: 'http[].mirrors', consequence: 'no copies of the request are sent', counts: isNotEmpty },
+  { path: 'http[].match[].statPrefix', consequence: 'no counters of its own are kept' },
+  { path: 'http[].match[].headers', consequence: 'JWT claims are not verified, so this match never holds', counts: namesClaim },
+  { path: 'http[].match[].withoutHeaders', consequence: 'JWT claims are not verified, so every request lacks them', counts: namesClaim },
+  { path: 'tls', consequence: 'TLS traffic is not routed', counts: isNotEmpty },
+  { path: 'tcp', consequence: 'TCP traffic is not routed', counts: isNotEmpty },
+];
+
+const gatewayFields: readonly UnenforcedField[] = [
+  { path: 'servers[].port.protocol', consequence: 'only HTTP servers are served, this one is not bound', counts: isOtherThanHttp },
+  { path: 'servers[].port.protocol', consequence: 'clients must speak HTTP/1.1 to it', counts: (protocol) => ['HTTP2', 'GRPC'].includes(String(protocol).toUpperCase()) },
+  { path: 'servers[].tls', consequence: 'TLS is not terminated, this server is not bound', counts: isTlsTermination },
+  { path: 'servers[].bind', consequence: 'unix sockets are not served', counts: isUnixSocket },
+  { path: 'servers[].defaultEndpoint', consequence: 'requests are routed by VirtualServices only, as in Istio' },
+];
+
+const sidecarFields: readonly UnenforcedField[] = [
+  { path: 'ingress[].tls', consequence: 'TLS is not terminated' },
+  ...below('ingress[].connectionPool', connectionPoolFields),
+  ...below('inboundConnectionPool', connectionPoolFields),
+  { path: 'ingress[].defaultEndpoint', consequence: 'unix sockets are not connected to', counts: isUnixSocket },
+  { path: 'egress[].bind', consequence: 'unix sockets are not served', counts: isUnixSocket },
+];
+
+/** Relative to a WorkloadEntry or an entry of `endpoints`. */
+const endpointFields: readonly UnenforcedField[] = [
+  { path: 'address', consequence: 'unix sockets are not connected to, this endpoint is left out', counts: isUnixSocket },
+  { path: 'network', consequence: 'the endpoint is reached directly, not through a gateway of its network', counts: isOtherThan('') },
+];
+
+const serviceEntryFields: readonly UnenforcedField[] = [
+  { path: 'resolution', consequence: 'the name in the request is connected to as with resolution NONE', counts: (value) => value === 'DYNAMIC_DNS' },
+  { path: 'subjectAltNames', consequence: 'TLS is not originated, so no certificate is checked', counts: isNotEmpty },
+  ...below('endpoints[]', endpointFields),
+];
+
+const standardMetrics = (value: unknown): boolean => (value as { readonly name?: string }).name !== 'prometheus';
+
+const telemetryFields: readonly UnenforcedField[] = [
+  { path: 'metrics[].providers[]', consequence: 'metrics are exposed for Prometheus only', counts: standardMetrics },
+  { path: 'metrics[].overrides', consequence: 'the standard metrics keep all their labels', counts: isNotEmpty },
+  { path: 'metrics[].reportingInterval', consequence: 'metrics are current at every scrape' },
+  { path: 'tracing', consequence: 'no spans are made', counts: isNotEmpty },
+  { path: 'accessLogging', consequence: 'the access log follows the mesh configuration (accessLogFile, accessLogEncoding, accessLogFormat) and --access-log', counts: isNotEmpty },
+];
+
+const proxyConfigFields: readonly UnenforcedField[] = [
+  { path: 'concurrency', consequence: 'use --concurrency or the variable CONCURRENCY' },
+  { path: 'environmentVariables', consequence: 'set variables where the proxy is started', counts: isNotEmpty },
+  { path: 'image', consequence: 'the image is chosen where the proxy is started' },
+];
+
+export const unenforcedFields: readonly { readonly collection: Collection; readonly fields: readonly UnenforcedField[] }[] = [
+  { collection: 'virtualServices', fields: virtualServiceFields },
+  {
+    collection: 'destinationRules',
+    fields: ['trafficPolicy', 'trafficPolicy.portLevelSettings[]', 'subsets[].trafficPolicy', 'subsets[].trafficPolicy.portLevelSettings[]'].flatMap((place) => below(place, policyFields)),
+  },
+  { collection: 'gateways', fields: gatewayFields },
+  { collection: 'sidecars', fields: sidecarFields },
+  { collection: 'serviceEntries', fields: serviceEntryFields },
+  { collection: 'workloadEntries', fields: endpointFields },
+  { collection: 'telemetries', fields: telemetryFields },
+  { collection: 'proxyConfigs', fields: proxyConfigFields },
+  { collection: 'services', fields: [{ path: 'trafficDistribution', consequence: 'endpoints of all zones are used alike' }] },
+];
+
+/** MeshConfig fields that its type has. Those it lacks are refused or warned about where it is parsed. */
+export const unenforcedMeshFields: readonly UnenforcedField[] = [
+  { path: 'rootNamespace', consequence: 'use --root-namespace', counts: isOtherThan('', 'istio-system') },
+  { path: 'trustDomain', consequence: 'use --trust-domain', counts: isOtherThan('', 'cluster.local') },
+  { path: 'trustDomainAliases', consequence: 'identities are not checked', counts: isNotEmpty },
+  { path: 'enableAutoMtls', consequence: 'requests between workloads are sent in plain text', counts: isOn },
+  { path: 'protocolDetectionTimeout', consequence: 'the first bytes are waited for without limit', counts: isNotZero },
+  { path: 'tcpKeepalive', consequence: 'TCP keep-alive probes are not sent' },
+  { path: 'defaultHttpRetryPolicy', consequence: 'a request is tried once', counts: asksForRetries },
+  { path: 'defaultInboundHttpRetryPolicy', consequence: 'a request is tried once', counts: asksForRetries },
+  ...below('defaultTrafficPolicy.connectionPool', connectionPoolFields),
+  { path: 'defaultTrafficPolicy.outlierDetection', consequence: 'failing endpoints are not ejected' },
+  { path: 'localityLbSetting', consequence: 'endpoints of all localities are used alike', counts: isEnabled },
+  { path: 'h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DO_NOT_UPGRADE') },
+  { path: 'enableTracing', consequence: 'no spans are made', counts: isOn },
+  { path: 'dnsRefreshRate', consequence: 'names are looked up again at an interval of the proxy\'s own' },
+  { path: 'proxyListenPort', consequence: 'use --outbound-port', counts: isOtherThan(15_001) },
+  { path: 'proxyInboundListenPort', consequence: 'use --inbound-port', counts: isOtherThan(15_006) },
+  { path: 'defaultConfig.drainDuration', consequence: 'use --drain-time', counts: isOtherThan(45_000) },
+  { path: 'defaultConfig.terminationDrainDuration', consequence: 'use --drain-time', counts: isOtherThan(5_000) },
+  { path: 'defaultConfig.statusPort', consequence: 'use --health-port', counts: isOtherThan(15_020) },
+  { path: 'defaultConfig.proxyAdminPort', consequence: 'use --admin-port', counts: isOtherThan(15_000) },
+  { path: 'defaultConfig.concurrency', consequence: 'use --concurrency or the variable CONCURRENCY' },
+  { path: 'defaultConfig.tracing', consequence: 'no spans are made' },
+  { path: 'extensionProviders[]', consequence: 'the provider is not used', counts: (value) => (value as { readonly kind?: string }).kind !== 'prometheus' },
+  { path: 'defaultProviders.tracing', consequence: 'no spans are made', counts: isNotEmpty },
+  { path: 'defaultProviders.accessLogging', consequence: 'the access log follows accessLogFile, accessLogEncoding, accessLogFormat and --access-log', counts: isNotEmpty },
+  { path: 'defaultProviders.metrics[]', consequence: 'metrics are exposed for Prometheus only', counts: isOtherThan('prometheus') },
+  { path: 'meshMTLS', consequence: 'requests between workloads are sent in plain text' },
+  { path: 'tlsDefaults', consequence: 'TLS is neither originated nor terminated' },
+];
+
+function below(prefix: string, fields: readonly UnenforcedField[]): readonly UnenforcedField[] {
+  return fields.map((field) => ({ ...field, path: `${prefix}.${field.path}` }));
+}
+
+function namesClaim(conditions: unknown): boolean {
+  return Object.keys(conditions as object).some((name) => name.startsWith('@request.auth.claims'));
+}
