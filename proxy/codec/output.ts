@@ -4,7 +4,7 @@
  * writes it with `flush` before it returns to the event loop.
  */
 
-import type { Socket } from 'node:net';
+import type { SocketWriter } from '../base/socket.ts';
 import '../base/read-buffer.ts';
 
 /** Room for a full read buffer with its framing and an ordinary head. */
@@ -28,12 +28,12 @@ function open(next: OutputOwner): void {
 }
 
 /** Appends a head or other latin1 text. */
-export function appendText(to: OutputOwner, socket: Socket, text: string): void {
+export function appendText(to: OutputOwner, writer: SocketWriter, text: string): void {
   open(to);
   if (length + text.length > OUTPUT_BYTES) {
-    writeOut(socket);
+    writeOut(writer);
     if (text.length > OUTPUT_BYTES) {
-      socket.write(text, 'latin1');
+      writer.write(Buffer.from(text, 'latin1'));
       return;
     }
   }
@@ -41,13 +41,13 @@ export function appendText(to: OutputOwner, socket: Socket, text: string): void 
 }
 
 /** Appends `bytes[start, end)`, which may be reused by the caller after the call. */
-export function appendBytes(to: OutputOwner, socket: Socket, bytes: Buffer, start: number, end: number): void {
+export function appendBytes(to: OutputOwner, writer: SocketWriter, bytes: Buffer, start: number, end: number): void {
   open(to);
   const count = end - start;
   if (length + count > OUTPUT_BYTES) {
-    writeOut(socket);
+    writeOut(writer);
     if (count > OUTPUT_BYTES) {
-      socket.write(Buffer.from(bytes.subarray(start, end)));
+      writer.write(Buffer.from(bytes.subarray(start, end)));
       return;
     }
   }
@@ -56,10 +56,10 @@ export function appendBytes(to: OutputOwner, socket: Socket, bytes: Buffer, star
 }
 
 /** Writes what `from` appended, if anything; returns how many bytes that was. */
-export function flushOutput(from: OutputOwner, socket: Socket): number {
+export function flushOutput(from: OutputOwner, writer: SocketWriter): number {
   if (owner !== from) return 0;
   owner = undefined;
-  return writeOut(socket);
+  return writeOut(writer);
 }
 
 /** Forgets what `from` appended: its socket is gone. */
@@ -74,13 +74,23 @@ export function hasOutput(of: OutputOwner): boolean {
   return owner === of && length > 0;
 }
 
-function writeOut(socket: Socket): number {
+function writeOut(writer: SocketWriter): number {
   const count = length;
   if (count === 0) return 0;
   length = 0;
-  if (socket.destroyed) return 0;
-  socket.write(buffer.subarray(0, count));
-  // Not written at once: the kernel's buffer was full and the bytes still belong to the socket.
-  if (socket.writableLength > 0) buffer = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  // Not taken at once: the kernel's buffer is full and the bytes belong to the socket.
+  if (!writer.write(view(count))) {
+    buffer = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    views.length = 0;
+  }
   return count;
+}
+
+/** Views of the buffer's first bytes, kept: the same few lengths come again and again. */
+const views: (Buffer | undefined)[] = [];
+const VIEW_LIMIT_BYTES = 4096;
+
+function view(count: number): Buffer {
+  if (count > VIEW_LIMIT_BYTES) return buffer.subarray(0, count);
+  return (views[count] ??= buffer.subarray(0, count));
 }

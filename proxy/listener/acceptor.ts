@@ -2,8 +2,8 @@
 
 import type { AddressInfo, Server } from 'node:net';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import { createAcceptor } from '../base/socket.ts';
 import type { HttpListener } from '../http/http-listener.ts';
-import { createAcceptor } from './socket.ts';
 
 /** Kernel queue of connections not yet accepted. */
 const BACKLOG = 1024;

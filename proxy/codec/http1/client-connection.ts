@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
+import { SocketWriter } from '../../base/socket.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
@@ -38,6 +39,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   answered = false;
 
   readonly #socket: Socket;
+  readonly #out: SocketWriter;
   readonly #owner: ClientConnectionOwner;
   readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
@@ -59,7 +61,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     this.#socket = socket;
     this.#owner = owner;
     this.#clock = clock;
-    socket.on('drain', () => this.#receiver?.onUpstreamDrain());
+    this.#out = new SocketWriter(socket, () => this.#receiver?.onUpstreamDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#fail('connection_termination'));
     socket.on('close', () => this.#fail('connection_termination'));
@@ -86,7 +88,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     this.#responseEnded = false;
     this.#reusable = true;
     this.#informational = 0;
-    appendText(this, this.#socket, requestHeadText(request.method, request.path, request.authority, request.headers.items, framing, trailers));
+    appendText(this, this.#out, requestHeadText(request.method, request.path, request.authority, request.headers.items, framing, trailers));
   }
 
   /** One read's bytes, in a buffer that is reused after the call. */
@@ -121,26 +123,26 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   writeBody(bytes: Buffer, start: number, end: number): void {
     if (this.#phase === Phase.Closed || this.#requestEnded) return;
     if (this.#requestFraming === Framing.Chunked) {
-      appendText(this, this.#socket, `${(end - start).toString(16)}\r\n`);
-      appendBytes(this, this.#socket, bytes, start, end);
-      appendText(this, this.#socket, '\r\n');
+      appendText(this, this.#out, `${(end - start).toString(16)}\r\n`);
+      appendBytes(this, this.#out, bytes, start, end);
+      appendText(this, this.#out, '\r\n');
       return;
     }
-    appendBytes(this, this.#socket, bytes, start, end);
+    appendBytes(this, this.#out, bytes, start, end);
   }
 
   writeEnd(trailers: string[] | undefined): void {
     if (this.#phase === Phase.Closed || this.#requestEnded) return;
     if (this.#requestFraming === Framing.Chunked) {
-      appendText(this, this.#socket, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
+      appendText(this, this.#out, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
     }
     this.#requestEnded = true;
     if (this.#responseEnded) this.#release();
   }
 
   flush(): boolean {
-    this.bytesWritten += flushOutput(this, this.#socket);
-    return !this.#socket.writableNeedDrain;
+    this.bytesWritten += flushOutput(this, this.#out);
+    return !this.#out.pending;
   }
 
   resetStream(): void {
@@ -248,7 +250,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   #release(): void {
     this.#releaseDue = false;
     if (this.#phase === Phase.Closed) return;
-    if (!this.#reusable || this.#socket.writableLength > 0) {
+    if (!this.#reusable || this.#out.pending) {
       this.close();
       return;
     }

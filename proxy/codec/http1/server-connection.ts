@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
+import { SocketWriter } from '../../base/socket.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
@@ -53,6 +54,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   bytesWritten = 0;
 
   readonly #socket: Socket;
+  readonly #out: SocketWriter;
   readonly #owner: ServerCodecOwner;
   readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
@@ -79,7 +81,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#owner = owner;
     this.#clock = clock;
     this.#progressMs = clock.now();
-    socket.on('drain', () => this.#receiver?.onDownstreamDrain());
+    this.#out = new SocketWriter(socket, () => this.#receiver?.onDownstreamDrain());
     socket.on('end', () => this.#onGone());
     socket.on('error', () => this.#onGone());
     socket.on('close', () => this.#onGone());
@@ -128,8 +130,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
         if ((this.#pauses & Pause.Backpressure) === 0 && silence > timeouts.stallMs) this.#abort('timeout');
         return;
       case Phase.Wait:
-        if (this.#socket.writableLength > 0 && silence > timeouts.stallMs) this.#abort('timeout');
-        else if (this.#socket.writableLength === 0) this.#progressMs = now;
+        if (this.#out.pending && silence > timeouts.stallMs) this.#abort('timeout');
+        else if (!this.#out.pending) this.#progressMs = now;
         return;
       case Phase.Closing:
         if (silence > DELAYED_CLOSE_MS) this.#destroy();
@@ -153,7 +155,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   writeInformational(status: number, headers: HeaderList): void {
     if (this.#responseStarted || this.#phase >= Phase.Closing) return;
-    appendText(this, this.#socket, `${statusLine(status)}${fieldText(headers.items)}\r\n`);
+    appendText(this, this.#out, `${statusLine(status)}${fieldText(headers.items)}\r\n`);
   }
 
   writeHead(head: ResponseHead, framing: number): void {
@@ -161,24 +163,24 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#responseStarted = true;
     this.#responseFraming = framing;
     if (!this.#requestEnded || this.#owner.draining) this.#close = true;
-    appendText(this, this.#socket, responseHeadText(head.status, head.headers.items, framing, this.#close));
+    appendText(this, this.#out, responseHeadText(head.status, head.headers.items, framing, this.#close));
   }
 
   writeBody(bytes: Buffer, start: number, end: number): void {
     if (this.#isHead || this.#phase >= Phase.Closing) return;
     if (this.#responseFraming === Framing.Chunked) {
-      appendText(this, this.#socket, `${(end - start).toString(16)}\r\n`);
-      appendBytes(this, this.#socket, bytes, start, end);
-      appendText(this, this.#socket, '\r\n');
+      appendText(this, this.#out, `${(end - start).toString(16)}\r\n`);
+      appendBytes(this, this.#out, bytes, start, end);
+      appendText(this, this.#out, '\r\n');
       return;
     }
-    appendBytes(this, this.#socket, bytes, start, end);
+    appendBytes(this, this.#out, bytes, start, end);
   }
 
   writeEnd(trailers: string[] | undefined): void {
     if (this.#phase >= Phase.Closing) return;
     if (this.#responseFraming === Framing.Chunked && !this.#isHead) {
-      appendText(this, this.#socket, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
+      appendText(this, this.#out, trailers === undefined ? '0\r\n\r\n' : `0\r\n${fieldText(trailers)}\r\n`);
     }
     this.#responseEnded = true;
     this.#finishExchange();
@@ -186,14 +188,14 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   flush(): boolean {
     if (hasOutput(this)) this.#progressMs = this.#clock.now();
-    this.bytesWritten += flushOutput(this, this.#socket);
-    return !this.#socket.writableNeedDrain;
+    this.bytesWritten += flushOutput(this, this.#out);
+    return !this.#out.pending;
   }
 
   resetStream(): void {
     this.#receiver = undefined;
     // What was relayed so far must leave before the cut, else the peer cannot tell how far the answer came.
-    flushOutput(this, this.#socket);
+    flushOutput(this, this.#out);
     this.#destroy();
   }
 
@@ -372,7 +374,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.flush();
     if (this.#socket.destroyed) return;
     // Everything read and everything written: a plain close says FIN and costs least.
-    if (this.#requestEnded && this.#socket.writableLength === 0 && !this.#processing) {
+    if (this.#requestEnded && !this.#out.pending && !this.#processing) {
       this.#destroy();
       return;
     }
@@ -388,7 +390,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** Answers a broken head or body by itself and closes. */
   #reply(error: ParseError): void {
     const text = codecErrorText(error);
-    appendText(this, this.#socket, text);
+    appendText(this, this.#out, text);
     this.#requestEnded = false;
     this.#closeGracefully();
     this.#owner.onCodecError(this, error, text.length);

@@ -1,0 +1,154 @@
+/**
+ * The one file that touches private parts of net; where one is missing, the public way does the same work.
+ * Accepting: handles become sockets that read into the shared buffer, without the stream that `net.Server` would make
+ * first (a third of a short connection's cost). Writing: bytes go to the handle, past the stream's queue and its tick.
+ */
+
+import { createServer, Socket, type Server } from 'node:net';
+import { readBuffer } from './read-buffer.ts';
+
+/** Called for each read with bytes that are reused after the call. */
+export type OnRead = (bytes: Buffer, length: number) => void;
+
+/** Adopts an accepted socket; returns who takes its bytes. */
+export type Adopt = (socket: Socket) => OnRead;
+
+/** The part of libuv's listening handle that is replaced. */
+interface ListeningHandle {
+  onconnection?: (status: number, client: object | undefined) => void;
+}
+
+/** Options of `new Socket` that @types/node does not list. */
+type SocketOptions = ConstructorParameters<typeof Socket>[0] & { handle: object; onread: { buffer: Uint8Array; callback: (length: number) => boolean } };
+
+/** A server that hands every accepted connection to `adopt`. `onAcceptError` is told errno names such as EMFILE. */
+export function createAcceptor(adopt: Adopt, onAcceptError: (code: string) => void): Server {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => adoptPlain(socket, adopt));
+  server.on('listening', () => replaceOnConnection(server, adopt, onAcceptError));
+  return server;
+}
+
+function replaceOnConnection(server: Server, adopt: Adopt, onAcceptError: (code: string) => void): void {
+  const handle = (server as unknown as { _handle?: ListeningHandle })._handle;
+  if (handle === undefined || handle === null || typeof handle.onconnection !== 'function') return;
+  handle.onconnection = (status, client) => {
+    if (status !== 0 || client === undefined) {
+      onAcceptError(String(status));
+      return;
+    }
+    adoptHandle(client, adopt);
+  };
+}
+
+function adoptHandle(handle: object, adopt: Adopt): void {
+  let onRead: OnRead | undefined;
+  const options: SocketOptions = {
+    handle,
+    allowHalfOpen: true,
+    readable: true,
+    writable: true,
+    onread: {
+      buffer: readBuffer,
+      callback: (length) => {
+        onRead?.(readBuffer, length);
+        // Pausing is done on the socket itself, so a callback never asks for it.
+        return true;
+      },
+    },
+  };
+  const socket = new Socket(options);
+  onRead = adopt(socket);
+  socket.setNoDelay(true);
+  socket.read(0);
+}
+
+function adoptPlain(socket: Socket, adopt: Adopt): void {
+  const onRead = adopt(socket);
+  socket.on('data', (chunk: Buffer) => onRead(chunk, chunk.length));
+}
+
+/** libuv's stream handle, as far as writing needs it. */
+interface StreamHandle {
+  writeBuffer(request: WriteRequest, bytes: Buffer): number;
+  readonly writeQueueSize: number;
+}
+
+interface WriteRequest {
+  handle: unknown;
+  oncomplete: (status: number) => void;
+  async: boolean;
+  bytes: number;
+  buffer: Buffer | undefined;
+}
+
+/** The class of net's own write requests; known once one has been seen. */
+let WriteRequestClass: (new () => WriteRequest) | undefined;
+
+/** The write side of an established socket. */
+export class SocketWriter {
+  readonly #socket: Socket;
+  readonly #onDrain: () => void;
+  readonly #handle: StreamHandle | undefined;
+  /** Writes that the kernel has not taken yet. */
+  #queued = 0;
+
+  /** `onDrain` is called when everything written has left, after `write` said that it has not. */
+  constructor(socket: Socket, onDrain: () => void) {
+    this.#socket = socket;
+    this.#onDrain = onDrain;
+    this.#handle = directHandle(socket);
+    socket.on('drain', onDrain);
+  }
+
+  /** Bytes wait in this process because the peer or the kernel does not take them. */
+  get pending(): boolean {
+    return this.#queued > 0 || this.#socket.writableLength > 0;
+  }
+
+  /** True when `bytes` have been taken and may be reused; false when they belong to the socket until the drain. */
+  write(bytes: Buffer): boolean {
+    const handle = this.#handle;
+    if (handle === undefined || WriteRequestClass === undefined || this.#socket.destroyed) {
+      if (!this.#socket.destroyed) this.#socket.write(bytes);
+      return this.#socket.writableLength === 0;
+    }
+    const request = new WriteRequestClass();
+    request.handle = handle;
+    request.async = false;
+    request.bytes = 0;
+    request.oncomplete = this.#onComplete;
+    request.buffer = bytes;
+    if (handle.writeBuffer(request, bytes) !== 0) {
+      this.#socket.destroy();
+      return true;
+    }
+    if (handle.writeQueueSize === 0) return true;
+    this.#queued++;
+    return false;
+  }
+
+  readonly #onComplete = (status: number): void => {
+    this.#queued--;
+    if (status < 0) this.#socket.destroy();
+    else if (this.#queued === 0) this.#onDrain();
+  };
+}
+
+/** The handle to write to, or undefined where this Node keeps its parts elsewhere. Learns the request class on the way. */
+function directHandle(socket: Socket): StreamHandle | undefined {
+  const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
+  if (handle === undefined || handle === null) return undefined;
+  if (typeof handle.writeBuffer !== 'function' || typeof handle.writeQueueSize !== 'number') return undefined;
+  if (WriteRequestClass === undefined) learnRequestClass(handle as StreamHandle);
+  return handle as StreamHandle;
+}
+
+/** Watches the first public write of this socket for the request that net makes. */
+function learnRequestClass(handle: StreamHandle): void {
+  const { writeBuffer } = handle;
+  handle.writeBuffer = function (this: StreamHandle, request, bytes) {
+    delete (handle as { writeBuffer?: unknown }).writeBuffer;
+    WriteRequestClass ??= request.constructor as new () => WriteRequest;
+    return writeBuffer.call(this, request, bytes);
+  };
+}
