@@ -39,7 +39,7 @@ async function runMesh(example: string, context: CommandContext): Promise<ExitCo
   const logs = await mkdtemp(join(tmpdir(), 'outrider-demo-'));
   const ports = await choosePorts(WANTED_PORTS);
   const config = await configFolder(example, logs, ports, context);
-  const mesh = new DemoMesh({ config, logs, ports, onLog: (proxy, line) => context.stderr(`[${proxy}] ${line}\n`) });
+  const mesh = new DemoMesh({ config, logs, ports });
   try {
     const started = await Promise.race([mesh.start(), asked]);
     if (started === 'stop') return 0;

@@ -2,14 +2,15 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 
 export interface ChildProxyOptions {
   /** Words after `run`. */
   readonly args: readonly string[];
-  /** Called with each line of its process log. */
-  readonly onLog: (line: string) => void;
+  /** File of its process log. */
+  readonly log: string;
 }
 
 /** The JSON object after `outrider ready`. */
@@ -19,38 +20,35 @@ export interface ReadyPorts {
   readonly ports?: Readonly<Record<string, number>>;
 }
 
-const READY = 'outrider ready ';
 /** After this a proxy that was asked to stop is stopped for good. */
 const STOP_LIMIT_MS = 5000;
+/** How much of the log explains an end that nobody asked for. */
+const LAST_LINES = 5;
 
 export class ChildProxy {
   readonly #child: ChildProcess;
-  /** Resolves with how it ended. */
+  /** Resolves with how it ended and the last it said. */
   readonly exited: Promise<string>;
 
   constructor(options: ChildProxyOptions) {
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
     const follow = new URL('./follow-parent.js', import.meta.url).href;
+    const log = openSync(options.log, 'a');
     // Detached: a Ctrl-C in the terminal reaches the demo alone, which then stops its proxies in order.
     this.#child = spawn(process.execPath, ['--enable-source-maps', '--import', follow, main, 'run', ...options.args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', log, 'ipc'],
       detached: true,
     });
+    closeSync(log);
     this.exited = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(error.message));
-      this.#child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : signal));
+      this.#child.once('exit', (code, signal) => resolve(`${signal ?? `exit code ${code}`}\n${lastLines(options.log)}`));
     });
-    eachLine(this.#child.stderr, options.onLog);
   }
 
   /** Its ports once it serves; undefined when it ended before. */
   async ready(): Promise<ReadyPorts | undefined> {
-    const printed = new Promise<ReadyPorts>((resolve) => {
-      eachLine(this.#child.stdout, (line) => {
-        if (line.startsWith(READY)) resolve(JSON.parse(line.slice(READY.length)) as ReadyPorts);
-      });
-    });
-    return Promise.race([printed, this.exited.then(() => undefined)]);
+    return Promise.race([this.#printed(), this.exited.then(() => undefined)]);
   }
 
   async stop(): Promise<void> {
@@ -59,14 +57,20 @@ export class ChildProxy {
     await this.exited;
     limit.cancel();
   }
+
+  #printed(): Promise<ReadyPorts> {
+    let output = '';
+    return new Promise((resolve) => {
+      this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        const ready = /^outrider ready (.*)\n/m.exec(output)?.[1];
+        if (ready !== undefined) resolve(JSON.parse(ready) as ReadyPorts);
+      });
+    });
+  }
 }
 
-function eachLine(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {
-  let partial = '';
-  stream?.setEncoding('utf8');
-  stream?.on('data', (text: string) => {
-    const lines = (partial + text).split('\n');
-    partial = lines.pop() ?? '';
-    for (const line of lines) take(line);
-  });
+function lastLines(file: string): string {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LAST_LINES);
+  return lines.map((line) => `  ${line}`).join('\n');
 }

@@ -11,11 +11,9 @@ import type { PortChoices } from './ports.ts';
 export interface MeshOptions {
   /** Folder of Istio YAML that every proxy watches. */
   readonly config: string;
-  /** Folder for one access log a proxy. */
+  /** Folder for an access log and a process log of each proxy. */
   readonly logs: string;
   readonly ports: PortChoices;
-  /** A line of a proxy's process log. */
-  readonly onLog: (proxy: string, line: string) => void;
 }
 
 export interface RunningProxy {
@@ -53,12 +51,11 @@ export class DemoMesh {
     }
     const names = ['istio-ingressgateway', ...WORKLOADS.map(({ name }) => name)];
     const ready = await Promise.all(names.map((name, index) => this.#startProxy(name, index)));
-    const failed = names.find((_name, index) => ready[index] === undefined);
-    if (failed !== undefined) return `the proxy of ${failed} did not start`;
+    if (ready.includes(undefined)) return this.failure();
     return names.map((name, index) => ({ name, ports: ready[index] ?? {} }));
   }
 
-  /** Resolves when a proxy ends by itself, with what happened. */
+  /** Resolves when a proxy ends that was not asked to, with what happened. */
   async failure(): Promise<string> {
     return Promise.race([...this.#proxies].map(async ([name, proxy]) => `the proxy of ${name} ended: ${await proxy.exited}`));
   }
@@ -78,17 +75,16 @@ export class DemoMesh {
     const proxy = new ChildProxy({
       args: [
         `--config=${this.#options.config}`,
-        `--access-log=${this.#options.logs}/${name}.log`,
+        `--access-log=${this.#options.logs}/${name}.access.log`,
         `--admin-port=${this.#port(ADMIN_PORT + index)}`,
         '--bind=127.0.0.1',
-        '--log-level=warn',
         '--drain-time=2s',
         '--inbound-port=off',
         '--health-port=off',
         '--metrics-port=off',
         ...(gateway ? this.#gatewayArguments(name) : [`--workload=default/${name}`, `--outbound-port=${this.#port(OUTBOUND_PORT + index - 1)}`]),
       ],
-      onLog: (line) => this.#options.onLog(name, line),
+      log: `${this.#options.logs}/${name}.log`,
     });
     this.#proxies.set(name, proxy);
     const ports = await proxy.ready();

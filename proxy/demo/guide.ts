@@ -23,7 +23,7 @@ Bookinfo is running: ${facts.proxies.length} Outrider proxies and ${facts.proxie
 
   Product page    ${page}
   Configuration   ${facts.config}  (watched: what you save takes effect at once)
-  Access logs     ${facts.logs}
+  Logs            ${facts.logs}
 
 ${table(facts.proxies)}
 

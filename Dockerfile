@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# Two stages: the first compiles, the second holds what a proxy needs at run time and nothing else.
+ARG NODE_VERSION=24
+
+FROM node:${NODE_VERSION}-bookworm-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY scripts ./scripts
+COPY proxy ./proxy
+COPY filters ./filters
+COPY iptables ./iptables
+COPY config ./config
+RUN npx tsc -p tsconfig.json --sourceMap false && npm prune --omit=dev && rm -rf dist/.tsbuildinfo
+
+FROM node:${NODE_VERSION}-bookworm-slim
+# iptables is for the init container; npm and yarn are for nobody.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends iptables \
+ && rm -rf /var/lib/apt/lists/* /usr/local/lib/node_modules /opt/yarn* /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn*
+WORKDIR /outrider
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+# Istio's proxy user: its traffic is what the interception rules leave alone.
+USER 1337:1337
+ENV NODE_ENV=production
+EXPOSE 15001 15006 15021 15090
+ENTRYPOINT ["node", "/outrider/dist/proxy/main.js"]
+CMD ["run", "--config", "/etc/outrider"]
