@@ -8,6 +8,11 @@ import { MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer } from './ba
 
 interface Entry<H> {
   readonly host: H;
+  /** Weight at its last turn, when its turns were last counted from, and how many there have been since. */
+  weight: number;
+  start: number;
+  turns: number;
+  /** start + turns / weight: not a running sum, whose rounding would break ties that the weights make equal. */
   deadline: number;
   /** Ties go to the entry that was queued first. */
   order: number;
@@ -29,7 +34,7 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
     this.#hosts = hosts;
     this.#random = random;
     this.#effectiveWeight = effectiveWeight;
-    for (const host of hosts) this.#enqueue({ host, deadline: 0, order: 0 });
+    for (const host of hosts) this.#enqueue({ host, weight: 0, start: 0, turns: 0, deadline: 0, order: 0 });
     for (let skipped = Math.floor(random() * hosts.length); skipped > 0; skipped--) this.#nextTurn();
   }
 
@@ -65,11 +70,19 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
   }
 
   #setDeadline(entry: Entry<H>): void {
-    entry.deadline = this.#now + 1 / this.#effectiveWeight(entry.host);
+    const weight = this.#effectiveWeight(entry.host);
+    if (weight !== entry.weight) {
+      entry.weight = weight;
+      entry.start = this.#now;
+      entry.turns = 0;
+    }
+    entry.deadline = entry.start + ++entry.turns / weight;
     entry.order = this.#order++;
   }
 
   #enqueue(entry: Entry<H>): void {
+    // Counts from now on: a host that was parked does not make up for the turns it missed.
+    entry.weight = 0;
     this.#setDeadline(entry);
     const queue = this.#queue;
     let index = queue.push(entry) - 1;
