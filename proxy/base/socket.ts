@@ -23,7 +23,7 @@ type SocketOptions = ConstructorParameters<typeof Socket>[0] & { handle: object;
 
 /** A server that hands every accepted connection to `adopt`. `onAcceptError` is told errno names such as EMFILE. */
 export function createAcceptor(adopt: Adopt, onAcceptError: (code: string) => void): Server {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => adoptPlain(socket, adopt));
+  const server = createServer({ allowHalfOpen: true }, (socket) => adoptPlain(socket, adopt));
   server.on('listening', () => replaceOnConnection(server, adopt, onAcceptError));
   return server;
 }
@@ -58,7 +58,6 @@ function adoptHandle(handle: object, adopt: Adopt): void {
   };
   const socket = new Socket(options);
   onRead = adopt(socket);
-  socket.setNoDelay(true);
   socket.read(0);
 }
 

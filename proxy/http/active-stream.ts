@@ -71,6 +71,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     this.requestFraming = facts.framing;
     this.trailersAccepted = facts.trailersAccepted;
     const { info } = this;
+    info.downstream = writer;
     info.startTimeMs = listener.deps.clock.wallTime();
     info.startMs = listener.deps.clock.now();
     listener.stats.downstreamRqTotal++;
@@ -79,10 +80,6 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   get route(): RouteConfig | undefined {
     return this.#live?.config;
-  }
-
-  get downstream(): ResponseWriter {
-    return this.#writer;
   }
 
   /** Decides what becomes of the request; called once, with the facts of its head. */

@@ -66,8 +66,9 @@ export class HttpListener implements ServerCodecOwner {
     stats.downstreamRqActive++;
     if (error.status === 408) stats.downstreamRqHeaderTimeout++;
     if (error.status === 431) stats.downstreamRqTooLarge++;
-    const stream = new RefusedStream(this.config.direction, writer);
+    const stream = new RefusedStream(this.config.direction);
     const { info } = stream;
+    info.downstream = writer;
     info.startTimeMs = this.deps.clock.wallTime();
     info.startMs = info.endMs = this.deps.clock.now();
     info.responseCode = error.status;
@@ -85,7 +86,7 @@ export class HttpListener implements ServerCodecOwner {
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 
-  onStreamComplete(stream: Stream & { readonly downstream: ResponseWriter }): void {
+  onStreamComplete(stream: Stream): void {
     const { stats } = this;
     const { info } = stream;
     stats.downstreamRqActive--;
@@ -95,8 +96,6 @@ export class HttpListener implements ServerCodecOwner {
     else if (status >= 400) stats.downstreamRq4xx++;
     else if (status >= 300) stats.downstreamRq3xx++;
     else if (status >= 200) stats.downstreamRq2xx++;
-    info.downstreamRemoteAddress = stream.downstream.remoteAddress;
-    info.downstreamLocalAddress = stream.downstream.localAddress;
     this.deps.onComplete(stream);
   }
 
@@ -144,10 +143,8 @@ class RefusedStream implements Stream {
   readonly info: StreamInfo = new StreamInfo();
   readonly direction: Stream['direction'];
   readonly route: undefined;
-  readonly downstream: ResponseWriter;
 
-  constructor(direction: Stream['direction'], downstream: ResponseWriter) {
+  constructor(direction: Stream['direction']) {
     this.direction = direction;
-    this.downstream = downstream;
   }
 }

@@ -15,6 +15,12 @@ export interface UpstreamHostView {
   readonly workload: WorkloadConfig;
 }
 
+/** Addresses of a downstream connection, `10.0.0.1:41234`, `[::1]:80`. */
+export interface DownstreamAddresses {
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+}
+
 export class StreamInfo {
   /** Wall clock, milliseconds since the epoch, when the first byte of the request head arrived. */
   startTimeMs = 0;
@@ -46,12 +52,20 @@ export class StreamInfo {
   host: UpstreamHostView | undefined = undefined;
   /** Upstream connection's local address, `10.0.0.9:41234`. */
   upstreamLocalAddress: string | undefined = undefined;
-  downstreamLocalAddress = '';
-  downstreamRemoteAddress = '';
+  /** The downstream connection; its addresses cost a system call each, so only who prints them asks. */
+  downstream: DownstreamAddresses | undefined = undefined;
   requestedServerName: string | undefined = undefined;
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
   attemptCount = 0;
   /** One sentence of why, where the proxy itself answered: which routes were tried, what failed, file and line. */
   why: string | undefined = undefined;
+
+  get downstreamLocalAddress(): string {
+    return this.downstream?.localAddress ?? '';
+  }
+
+  get downstreamRemoteAddress(): string {
+    return this.downstream?.remoteAddress ?? '';
+  }
 }

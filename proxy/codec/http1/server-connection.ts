@@ -73,6 +73,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #isHead = false;
   #close = false;
   #discarded = 0;
+  #noDelay = false;
   /** Monotonic time of the last progress in the phase that a timeout watches. */
   #progressMs: number;
 
@@ -187,7 +188,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   }
 
   flush(): boolean {
-    if (hasOutput(this)) this.#progressMs = this.#clock.now();
+    if (hasOutput(this)) this.#beforeWrite();
     this.bytesWritten += flushOutput(this, this.#out);
     return !this.#out.pending;
   }
@@ -363,6 +364,14 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#flushIfPending();
   }
 
+  #beforeWrite(): void {
+    this.#progressMs = this.#clock.now();
+    // Nagle's delay can only hit a second write, so a connection of one answer is spared the system call.
+    if (this.bytesWritten === 0 || this.#noDelay) return;
+    this.#noDelay = true;
+    this.#socket.setNoDelay(true);
+  }
+
   #flushIfPending(): void {
     if (hasOutput(this)) this.flush();
   }
@@ -406,8 +415,15 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #abort(reason: DownstreamReset): void {
     const receiver = this.#receiver;
     this.#receiver = undefined;
+    if (receiver !== undefined) this.#keepAddresses();
     this.#destroy();
     receiver?.onRequestReset(reason);
+  }
+
+  /** A closed socket no longer tells its addresses, and a line about this request is still to be written. */
+  #keepAddresses(): void {
+    this.#localAddress ??= this.localAddress;
+    this.#remoteAddress ??= this.remoteAddress;
   }
 
   #destroy(): void {
