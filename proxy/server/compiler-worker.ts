@@ -10,7 +10,7 @@ import { SnapshotCompiler, type BaseNeeded } from './snapshot-compiler.ts';
 /** Given when the thread starts. */
 export interface CompilerSetUp {
   readonly bootstrap: Bootstrap;
-  readonly stdin?: Uint8Array;
+  readonly stdin?: string;
 }
 
 export type CompilerRequest =
@@ -26,7 +26,7 @@ const RELOAD_NICENESS = 5;
 if (parentPort !== null) {
   const port = parentPort;
   const { bootstrap, stdin } = workerData as CompilerSetUp;
-  const compiler = new SnapshotCompiler(bootstrap, stdin === undefined ? undefined : Buffer.from(stdin));
+  const compiler = new SnapshotCompiler(bootstrap, stdin);
   port.on('message', (request: CompilerRequest) => port.postMessage(answer(compiler, request)));
 }
 

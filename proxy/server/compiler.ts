@@ -19,7 +19,7 @@ import type { CompilerAnswer, CompilerRequest, CompilerSetUp } from './compiler-
 export interface CompilerDeps {
   readonly clock: Clock;
   /** Whole standard input where the paths name `-`: it can be read only once, the thread may start often. */
-  readonly stdin?: Uint8Array;
+  readonly stdin?: string;
   /** Size of the snapshot now. */
   readonly snapshotBytes: () => number;
 }

@@ -1,12 +1,14 @@
 /** Reads the snapshot and compiles it for one workload, again and again, and compares with what serves. Runs in the compiler's thread. */
 
 import { hostname } from 'node:os';
+import { analyzeNotEnforced } from '../../config/analyze/not-enforced.ts';
+import { subjectOf } from '../../config/analyze/subject.ts';
 import { securityRefusals } from '../../config/analyze/unenforced-security.ts';
 import { diff } from '../../config/compile/diff.ts';
 import { compile } from '../../config/compile/index.ts';
 import { resolveNode, type NodeIdentity, type NodeOptions } from '../../config/compile/node.ts';
 import { createLoader, type Loader } from '../../config/load/loader.ts';
-import type { Snapshot } from '../../config/load/snapshot.ts';
+import type { Snapshot } from '../../config/load/types.ts';
 import type { Problem } from '../../config/runtime/problem.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { Bootstrap } from '../cli/options.ts';
@@ -26,7 +28,7 @@ export class SnapshotCompiler {
   readonly #known: RuntimeConfig[] = [];
 
   /** `stdin`: what `-` among the paths stands for. */
-  constructor(bootstrap: Bootstrap, stdin: Buffer | undefined) {
+  constructor(bootstrap: Bootstrap, stdin: string | undefined) {
     this.#bootstrap = bootstrap;
     this.#loader = createLoader(stdin === undefined ? {} : { stdin: () => stdin });
   }
@@ -65,9 +67,11 @@ export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap): First
   if (hasErrors(loaded)) return { kind: 'rejected', problems: loaded };
   const identity = identityOf(snapshot, bootstrap);
   if (typeof identity === 'string') return { kind: 'rejected', problems: [...loaded, wholeProblem(bootstrap, identity)] };
-  const refusals = securityRefusals(snapshot, identity);
-  const { config, problems } = compile(snapshot, nodeOptions(identity, bootstrap));
-  const all = [...loaded, ...problems, ...refusals];
+  const node = nodeOptions(identity, bootstrap);
+  const refusals = securityRefusals(snapshot, node);
+  const notEnforced = analyzeNotEnforced(subjectOf(snapshot, bootstrap.clusterDomain));
+  const { config, problems } = compile(snapshot, node);
+  const all = [...loaded, ...problems, ...refusals, ...notEnforced];
   return hasErrors(all) ? { kind: 'rejected', problems: all } : { kind: 'compiled', config, problems: all };
 }
 
