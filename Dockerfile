@@ -7,7 +7,6 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json ./
-COPY scripts ./scripts
 COPY proxy ./proxy
 COPY filters ./filters
 COPY iptables ./iptables
