@@ -5,6 +5,8 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { LineSinkStats } from '../telemetry/line-sink.ts';
+import type { IstioMetrics } from '../telemetry/metrics/istio-metrics.ts';
 import type { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
 
 export interface AdminView {
@@ -38,6 +40,8 @@ export interface HostView {
   /** `10.0.0.1:9080`. */
   readonly address: string;
   readonly stats: HostStats;
+  /** Absent means healthy. */
+  readonly healthy?: boolean;
 }
 
 export interface ListenerView {
@@ -59,4 +63,13 @@ export interface ConfigStatus {
   readonly rejected: number;
   /** Problems of the last attempt. */
   readonly problems: readonly Problem[];
+}
+
+/** Telemetry that the stats pages print beside what AdminView lists. */
+export interface TelemetryView {
+  readonly istio: IstioMetrics;
+  /** Of this proxy, `0.1.0`: the tag of `istio_build`, and in /server_info. */
+  readonly version: string;
+  /** Of the access log, where there is one. */
+  readonly accessLog?: LineSinkStats | undefined;
 }

@@ -27,16 +27,23 @@ export interface IstioMetrics {
 export interface IstioSeries {
   /** One for each of LABEL_NAMES. */
   readonly labelValues: readonly string[];
-  /** At REQUESTS the count, then a histogram at each of the other offsets. */
+  /** At REQUESTS the count; the histograms where ISTIO_HISTOGRAMS says. */
   readonly cells: Float64Array;
 }
 
-/** Offsets within `IstioSeries.cells`. */
+/** Where the count of requests is in `IstioSeries.cells`. */
 export const REQUESTS = 0;
-export const DURATION = 1;
-export const REQUEST_BYTES = DURATION + HISTOGRAM_SIZE;
-export const RESPONSE_BYTES = REQUEST_BYTES + HISTOGRAM_SIZE;
+const DURATION = 1;
+const REQUEST_BYTES = DURATION + HISTOGRAM_SIZE;
+const RESPONSE_BYTES = REQUEST_BYTES + HISTOGRAM_SIZE;
 const CELLS = RESPONSE_BYTES + HISTOGRAM_SIZE;
+
+/** The histograms of a series: name of the metric, and where its cells begin. */
+export const ISTIO_HISTOGRAMS = [
+  { metric: 'istio_request_duration_milliseconds', offset: DURATION },
+  { metric: 'istio_request_bytes', offset: REQUEST_BYTES },
+  { metric: 'istio_response_bytes', offset: RESPONSE_BYTES },
+] as const;
 
 /**
  * Series at the most. Labels come from configuration, so a mesh has a few for each service it talks to; the bound is

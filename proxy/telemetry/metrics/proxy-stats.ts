@@ -2,11 +2,8 @@
 
 import { ClusterStats, ListenerStats } from '../stats.ts';
 
-/** A stats object: its fields are numbers and nothing else. */
-type Counts<Stats> = { readonly [Field in keyof Stats]: number };
-
-export interface StatDefinition<Stats> {
-  readonly field: keyof Stats & string;
+/** One counter or gauge of an `Entity`. */
+export interface Stat<Entity> {
   /** `upstream_rq_2xx`: the end of the name at /stats. */
   readonly name: string;
   /** `upstream_rq`: the end of the Prometheus name; response classes share one and differ by a label (Istio's tag rules). */
@@ -14,14 +11,18 @@ export interface StatDefinition<Stats> {
   /** `2xx`, for a count of one response class. */
   readonly responseClass: string | undefined;
   readonly kind: 'counter' | 'gauge';
+  readonly read: (entity: Entity) => number;
 }
 
+/** A stats object: its fields are numbers and nothing else. */
+type Counts<Stats> = { readonly [Field in keyof Stats]: number };
+
 /** `cluster.<name>.*`, sorted by name. */
-export const CLUSTER_STATS: readonly StatDefinition<ClusterStats>[] = definitionsOf(new ClusterStats());
+export const CLUSTER_STATS: readonly Stat<ClusterStats>[] = statsOf(new ClusterStats());
 /** `http.<prefix>.*`, sorted by name. */
-export const HTTP_STATS: readonly StatDefinition<ListenerStats>[] = definitionsOf(new ListenerStats());
+export const HTTP_STATS: readonly Stat<ListenerStats>[] = statsOf(new ListenerStats());
 /** `listener.<address>.*`: the connections only. */
-export const LISTENER_STATS: readonly StatDefinition<ListenerStats>[] = HTTP_STATS.filter(
+export const LISTENER_STATS: readonly Stat<ListenerStats>[] = HTTP_STATS.filter(
   ({ name }) => name === 'downstream_cx_active' || name === 'downstream_cx_total',
 );
 
@@ -31,20 +32,20 @@ export function resetCounters(stats: ClusterStats | ListenerStats): void {
 }
 
 /** Something was counted or is open: what nobody used is left out of /stats. */
-export function isUsed<Stats extends Counts<Stats>>(stats: Stats, definitions: readonly StatDefinition<Stats>[]): boolean {
-  return definitions.some(({ field }) => stats[field] !== 0);
+export function isUsed<Stats>(stats: Stats, definitions: readonly Stat<Stats>[]): boolean {
+  return definitions.some(({ read }) => read(stats) !== 0);
 }
 
-function definitionsOf<Stats extends object>(stats: Stats): readonly StatDefinition<Stats>[] {
-  const fields = Object.keys(stats) as (keyof Stats & string)[];
-  return fields.map((field) => definitionOf<Stats>(field)).sort((left, right) => (left.name < right.name ? -1 : 1));
+function statsOf<Stats extends Counts<Stats>>(sample: Stats): readonly Stat<Stats>[] {
+  const fields = Object.keys(sample) as (keyof Stats & string)[];
+  return fields.map((field) => statOf<Stats>(field)).sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-function definitionOf<Stats>(field: keyof Stats & string): StatDefinition<Stats> {
+function statOf<Stats extends Counts<Stats>>(field: keyof Stats & string): Stat<Stats> {
   const name = field.replaceAll(/[A-Z]|\d(?=xx)/g, (mark) => `_${mark.toLowerCase()}`);
   const responseClass = /_(\dxx)$/.exec(name)?.[1];
   const family = responseClass === undefined ? name : name.slice(0, -responseClass.length - 1);
-  return { field, name, family, responseClass, kind: kindOf(field) };
+  return { name, family, responseClass, kind: kindOf(field), read: (stats) => stats[field] };
 }
 
 function kindOf(field: string): 'counter' | 'gauge' {
