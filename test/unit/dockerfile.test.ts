@@ -1,6 +1,6 @@
 /** The image is not built by tests; what can rot in its recipe is checked here. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -16,8 +16,8 @@ t.test('what the first stage copies exists and reaches the build', async (t) => 
   t.same(sources.filter((source) => !existsSync(join(root, source))), []);
   t.same(sources.filter((source) => ignored.has(source.replace('./', ''))), []);
   const compiled = (JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as { include: string[] }).include;
-  const product = compiled.filter((folder) => folder !== 'bench' && folder !== 'test');
-  t.same(product.filter((folder) => !sources.includes(`${folder}`)), [], 'every folder of the product is compiled');
+  const product = compiled.filter((folder) => folder !== 'bench' && folder !== 'test' && hasSources(folder));
+  t.same(product.filter((folder) => !sources.includes(folder)), [], 'every folder of the product is compiled');
 });
 
 t.test('the second stage runs as the user that interception leaves alone', async (t) => {
@@ -26,3 +26,8 @@ t.test('the second stage runs as the user that interception leaves alone', async
   t.match(stages[2], /^USER 1337:1337$/m);
   t.match(stages[2], /^ENTRYPOINT \["node", "\/outrider\/dist\/proxy\/main.js"\]$/m);
 });
+
+function hasSources(folder: string): boolean {
+  const path = join(root, folder);
+  return existsSync(path) && readdirSync(path, { recursive: true, encoding: 'utf8' }).some((name) => name.endsWith('.ts'));
+}
