@@ -80,7 +80,8 @@ function toFindings(raw: z.core.$ZodRawIssue, base: Path): readonly Finding[] {
     return issue.keys.map((key, i) => ({ severity: 'error', path: [...path, key], message: messages[i] ?? issue.message, code: 'IST0106', atKey: true }));
   }
   const details = issue.code === 'custom' ? (issue.params as IssueDetails | undefined) : undefined;
-  return [{ severity: 'error', code: 'IST0106', ...details, path, message: issue.message }];
+  const facts: IssueDetails = details ?? { severity: 'error', code: 'IST0106' };
+  return [{ ...facts, path, message: issue.message }];
 }
 
 function withMetadata<T>(metadata: Metadata, check: BodyCheck<T> | undefined): ((value: T, report: Report) => void) | undefined {
