@@ -96,6 +96,14 @@ export function dnsLabelProblem(value: string): string | undefined {
 
 export const dnsLabel: Schema<string> = checkedText(dnsLabelProblem);
 
+/** Istio's own labels (subset and port names) may have capitals. */
+export function nameLabelProblem(value: string): string | undefined {
+  if (dnsLabelPattern.test(value.toLowerCase())) return undefined;
+  return `${JSON.stringify(value)} is not a name of letters, digits and "-", at most 63`;
+}
+
+export const nameLabel: Schema<string> = checkedText(nameLabelProblem);
+
 /** Why text is no host name; letters of either case, a trailing dot refused; wildcard only as the whole left-most label. */
 export function hostProblem(host: string, options: { readonly wildcard?: boolean; readonly ip?: boolean } = {}): string | undefined {
   const { wildcard = true, ip = true } = options;
@@ -161,7 +169,7 @@ export const ipAddress: Schema<string> = checkedText((value) => (isIP(value) ===
 export const portSelector: Schema<PortSelector> = object<PortSelector>({ number: portNumber }, { required: ['number'] });
 
 /** A subset's name becomes part of a cluster name. */
-export const subsetName: Schema<string> = dnsLabel;
+export const subsetName: Schema<string> = nameLabel;
 
 const destinationHost = checkedText((host) => {
   if (host === '*') return 'a destination cannot be "*"';

@@ -1,0 +1,54 @@
+/** One entry of `http`: the fields, and the rules that hold in every kind of VirtualService. */
+
+import type { Report, Schema } from '../schema.ts';
+import { integer, list, object, text } from '../schema.ts';
+import { destination, duration, percent } from '../values.ts';
+import { corsPolicy } from './cors.ts';
+import { httpDestinations } from './destinations.ts';
+import { fault } from './fault.ts';
+import { headers } from './headers.ts';
+import { httpMatchRequest } from './match.ts';
+import { delegate, directResponse, redirect, rewrite } from './redirect.ts';
+import { httpRetry } from './retry.ts';
+import type { HttpMirrorPolicy, HttpRoute } from './types.ts';
+
+export const httpRoute: Schema<HttpRoute> = object<HttpRoute>(
+  {
+    name: text,
+    match: list(httpMatchRequest),
+    route: httpDestinations,
+    redirect,
+    directResponse,
+    delegate,
+    rewrite,
+    timeout: duration({ minMs: 1 }),
+    retries: httpRetry,
+    fault,
+    mirror: destination,
+    mirrorPercent: integer(0, 100),
+    mirrorPercentage: percent,
+    mirrors: list(object<HttpMirrorPolicy>({ destination, percentage: percent }, { required: ['destination'] })),
+    corsPolicy,
+    headers,
+  },
+  { aliases: { mirror_percent: 'mirrorPercent' }, check: checkRoute },
+);
+
+function checkRoute(route: HttpRoute, report: Report): void {
+  if (route.mirror !== undefined && (route.mirrors ?? []).length > 0) report.error(['mirrors'], 'cannot be combined with mirror');
+  if (route.mirrorPercent !== undefined) report.deprecated(['mirrorPercent'], 'is deprecated; use mirrorPercentage.value');
+  if (route.redirect?.prefixRewrite !== undefined) checkPrefixRewrite(route, report);
+  for (const answer of ['redirect', 'directResponse'] as const) {
+    if (route[answer] === undefined) continue;
+    for (const field of ['fault', 'rewrite'] as const) {
+      if (route[field] !== undefined) report.error([field], `cannot be combined with ${answer}: nothing is forwarded`);
+    }
+  }
+}
+
+/** The prefix to replace is that of the match. */
+function checkPrefixRewrite({ match = [] }: HttpRoute, report: Report): void {
+  const other = match.findIndex(({ uri }) => uri?.prefix === undefined);
+  if (match.length > 0 && other === -1) return;
+  report.error(['redirect', 'prefixRewrite'], `needs a uri prefix in every match${other === -1 ? '' : ` (match[${other}] has none)`}`);
+}

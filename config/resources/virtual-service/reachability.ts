@@ -1,0 +1,51 @@
+/** Routes that can never be reached, because an earlier one takes everything or the very same requests. */
+
+import type { Report } from '../schema.ts';
+import type { HttpMatchRequest, HttpRoute } from './types.ts';
+
+/** IST0130 for a rule without effect, IST0131 for a match without effect; both are warnings. */
+export function warnOfUnreachable(routes: readonly HttpRoute[], report: Report): void {
+  const matches = new Map<string, string>();
+  let catchAll: number | undefined;
+  for (const [index, route] of routes.entries()) {
+    if (catchAll !== undefined) {
+      report.warning(['http', index], `is never reached: http[${catchAll}] takes every request; move it up`, 'IST0130');
+      continue;
+    }
+    warnOfRepeated(route, index, matches, report);
+    if (takesEverything(route)) catchAll = index;
+  }
+}
+
+function warnOfRepeated({ match = [] }: HttpRoute, index: number, seen: Map<string, string>, report: Report): void {
+  const repeated = match.map((entry, at) => ({ at, key: keyOf(entry), first: seen.get(keyOf(entry)) })).filter(({ first }) => first !== undefined);
+  for (const [at, entry] of match.entries()) {
+    if (!seen.has(keyOf(entry))) seen.set(keyOf(entry), `http[${index}].match[${at}]`);
+  }
+  if (repeated.length > 0 && repeated.length === match.length) {
+    report.warning(['http', index], `is never reached: ${repeated[0]!.first!} matches the same requests`, 'IST0130');
+    return;
+  }
+  for (const { at, first } of repeated) report.warning(['http', index, 'match', at], `has no effect: ${first!} matches the same requests`, 'IST0131');
+}
+
+/** Names and counters' prefixes do not decide anything. */
+function keyOf(match: HttpMatchRequest): string {
+  const { name: _name, statPrefix: _prefix, ...conditions } = match;
+  return JSON.stringify(conditions, (_, value: unknown) => (isMap(value) ? Object.fromEntries(Object.entries(value).sort()) : value));
+}
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function takesEverything({ match = [] }: HttpRoute): boolean {
+  return match.length === 0 || match.some(isCatchAll);
+}
+
+/** No condition at all but a path that every path fulfils. */
+function isCatchAll(match: HttpMatchRequest): boolean {
+  const { name: _name, statPrefix: _prefix, ignoreUriCase: _case, uri, ...conditions } = match;
+  const anyPath = uri === undefined || uri.prefix === '' || uri.prefix === '/' || uri.regex === '.*';
+  return anyPath && Object.values(conditions).every((condition) => isMap(condition) && Object.keys(condition).length === 0);
+}
