@@ -26,7 +26,8 @@ export class PrefixNode {
   next(text: string): PrefixNode | undefined {
     if (this.#children.size === 0) return undefined;
     const child = this.#children.get(text.charCodeAt(this.#end));
-    return child !== undefined && text.startsWith(child.#edge, child.#start) ? child : undefined;
+    if (child === undefined || child.#edge.length === 1) return child;
+    return text.startsWith(child.#edge, child.#start) ? child : undefined;
   }
 
   /** Called on the root. */

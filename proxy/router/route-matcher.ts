@@ -53,6 +53,8 @@ class RouteIndex {
       this.#rest.push(position);
       return;
     }
+    // No path holds a question mark, so that the tree of prefixes can be walked along path and query alike.
+    if (path.value.includes('?')) return;
     const folded = path.ignoreCase === true;
     const value = folded ? toLowerAscii(toByteString(path.value)) : toByteString(path.value);
     this.#hasFolded ||= folded;
@@ -62,24 +64,24 @@ class RouteIndex {
 
   find(request: RequestHead, pathLength: number): number {
     const target = request.path;
-    const path = pathLength === target.length ? target : target.slice(0, pathLength);
-    let best = this.#first(this.#exact.get(path), request, pathLength, this.#matches.length);
-    best = this.#firstPrefix(this.#prefixes, path, request, best);
-    if (this.#hasFolded) best = this.#firstFolded(toLowerAscii(path), request, best);
+    let best = this.#matches.length;
+    if (this.#exact.size > 0) best = this.#first(this.#exact.get(pathOf(target, pathLength)), request, pathLength, best);
+    best = this.#firstPrefix(this.#prefixes, target, request, pathLength, best);
+    if (this.#hasFolded) best = this.#firstFolded(toLowerAscii(pathOf(target, pathLength)), request, best);
     best = this.#firstOfRest(request, pathLength, best);
     return best === this.#matches.length ? -1 : best;
   }
 
   #firstFolded(path: string, request: RequestHead, limit: number): number {
     const best = this.#first(this.#exactFolded.get(path), request, path.length, limit);
-    return this.#firstPrefix(this.#prefixesFolded, path, request, best);
+    return this.#firstPrefix(this.#prefixesFolded, path, request, path.length, best);
   }
 
-  /** Walks from the shortest prefix of `path` to the longest. */
-  #firstPrefix(tree: PrefixNode, path: string, request: RequestHead, limit: number): number {
+  /** Walks from the shortest prefix of `text` to the longest. */
+  #firstPrefix(tree: PrefixNode, text: string, request: RequestHead, pathLength: number, limit: number): number {
     let best = limit;
-    for (let node: PrefixNode | undefined = tree; node !== undefined && node.lowest < best; node = node.next(path)) {
-      best = this.#first(node.positions, request, path.length, best);
+    for (let node: PrefixNode | undefined = tree; node !== undefined && node.lowest < best; node = node.next(text)) {
+      if (node.positions.length > 0) best = this.#first(node.positions, request, pathLength, best);
     }
     return best;
   }
@@ -104,6 +106,10 @@ class RouteIndex {
     }
     return limit;
   }
+}
+
+function pathOf(target: string, pathLength: number): string {
+  return pathLength === target.length ? target : target.slice(0, pathLength);
 }
 
 function append(map: Map<string, number[]>, key: string, position: number): void {
