@@ -88,7 +88,6 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     socket.on('close', () => this.#onGone());
   }
 
-  // Each address costs a system call: asked for once, and only by who needs it.
   get localAddress(): string {
     return (this.#localAddress ??= joinAddress(plainAddress(this.#socket.localAddress), this.#socket.localPort));
   }
@@ -282,6 +281,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       this.#refuse(error);
       return -1;
     }
+    if (this.#remoteAddress === undefined) this.#keepAddresses();
     const { bodyLength, framed } = parsed;
     const request: RequestHead = {
       method: parsed.method,
@@ -415,12 +415,11 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #abort(reason: DownstreamReset): void {
     const receiver = this.#receiver;
     this.#receiver = undefined;
-    if (receiver !== undefined) this.#keepAddresses();
     this.#destroy();
     receiver?.onRequestReset(reason);
   }
 
-  /** A closed socket no longer tells its addresses, and a line about this request is still to be written. */
+  /** A socket that was reset no longer tells its addresses, and a line about its request is still to be written. */
   #keepAddresses(): void {
     this.#localAddress ??= this.localAddress;
     this.#remoteAddress ??= this.remoteAddress;
