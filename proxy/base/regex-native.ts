@@ -6,7 +6,7 @@
  * from each position, no two of the positions that may come next overlap, and none can be reached in two ways.
  */
 
-import { CharSet } from './char-set.ts';
+import type { CharSet } from './char-set.ts';
 import type { Regex } from './regex-syntax.ts';
 
 /** Counted repeats are written out for the proof; larger expressions are left to re2js. */

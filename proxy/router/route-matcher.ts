@@ -4,7 +4,7 @@ import type { RouteMatchConfig } from '../../config/runtime/route.ts';
 import { toByteString, toLowerAscii } from '../base/bytes.ts';
 import { PrefixNode } from '../base/prefix-index.ts';
 import type { RequestHead } from '../stream/stream.ts';
-import { RouteMatch } from './route-match.ts';
+import type { RouteMatch } from './route-match.ts';
 
 /** Index of the first matching route, or -1. */
 export type RouteMatcher = (request: RequestHead, pathLength: number) => number;
