@@ -4,6 +4,7 @@
  * Writes are gathered: whoever wrote during an event calls `flush` before it returns.
  */
 
+import type { Socket } from 'node:net';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../stream/stream.ts';
 import type { ParseError } from './http1/parse-error.ts';
@@ -69,6 +70,24 @@ export interface ResponseWriter {
   readonly remoteIp: string;
   readonly localPort: number;
   readonly isSecure: boolean;
+  /** Where the connection was going before it was captured; undefined without interception. */
+  readonly originalDestination: OriginalDestination | undefined;
+}
+
+/** A destination as the downstream named or dialled it. */
+export interface OriginalDestination {
+  /** IP address or host name. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Takes the bytes of a connection that turned out not to be HTTP. */
+export interface ByteSink {
+  onBytes(bytes: Buffer, start: number, end: number): void;
+  /** FIN from the downstream. */
+  onEnd(): void;
+  /** The downstream connection is gone. */
+  onGone(): void;
 }
 
 /** Who makes a receiver for each request of a downstream connection. */
@@ -77,6 +96,10 @@ export interface ServerCodecOwner {
   /** A head the codec refused; it answers by itself, this is for log and counters. */
   onCodecError(writer: ResponseWriter, error: ParseError, bytesSent: number): void;
   onConnectionClosed(connection: unknown): void;
+  /** True where CONNECT stands for a captured connection (sidecar outbound without interception). */
+  readonly capturesConnect: boolean;
+  /** A captured connection whose first bytes are not HTTP. */
+  onOtherProtocol(writer: ResponseWriter, socket: Socket, destination: OriginalDestination): ByteSink;
   /** True when answers must carry `connection: close`. */
   readonly draining: boolean;
 }

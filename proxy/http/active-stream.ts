@@ -219,7 +219,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #findRoute(facts: RequestFacts): LocalReply | undefined {
     const { request, info } = this;
     const { runtime, config } = this.#listener;
-    this.#port = destinationPort(config.routing, request.authority, runtime);
+    this.#port = this.#writer.originalDestination?.port ?? destinationPort(config.routing, request.authority, runtime);
     const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
     if (virtualHost === undefined) return ROUTE_NOT_FOUND;
     info.virtualHost = virtualHost.config.name;
@@ -280,7 +280,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   #pickHost(cluster: Cluster): Host | typeof LOOP | undefined {
     if (!cluster.usesOriginalDestination) return cluster.pick();
-    const address = hostOf(this.request.authority);
+    const address = this.#writer.originalDestination?.address ?? hostOf(this.request.authority);
     if (this.#listener.deps.isOwnListener(address, this.#port)) return LOOP;
     return cluster.pickOriginal(address, this.#port);
   }

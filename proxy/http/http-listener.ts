@@ -3,7 +3,7 @@
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
-import type { RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
+import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
 import type { LiveRoute } from '../router/live-route.ts';
@@ -15,6 +15,7 @@ import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
 import { ListenerStats } from '../telemetry/stats.ts';
 import type { Socket } from 'node:net';
+import { Tunnel, type TunnelOutcome } from '../tcp/tunnel.ts';
 import { ActiveStream } from './active-stream.ts';
 
 export interface HttpDeps {
@@ -35,6 +36,11 @@ export class HttpListener implements ServerCodecOwner {
   readonly deps: HttpDeps;
   readonly stats: ListenerStats = new ListenerStats();
   draining = false;
+  /** Without interception, an application names its destination by CONNECT on the outbound port. */
+  get capturesConnect(): boolean {
+    return this.config.direction === 'outbound' && this.config.routing.kind === 'by-port';
+  }
+
   readonly #connections: Set<Http1ServerConnection> = new Set();
   #onEmpty: (() => void) | undefined;
 
@@ -76,6 +82,35 @@ export class HttpListener implements ServerCodecOwner {
     info.details = error.details;
     if (error.status !== 408) info.flags = ResponseFlag.DownstreamProtocolError;
     this.onStreamComplete(stream);
+  }
+
+  /** Not HTTP: passed through to where it was going, unless the policy says REGISTRY_ONLY or it would come back to us. */
+  onOtherProtocol(writer: ResponseWriter, socket: Socket, destination: OriginalDestination): ByteSink {
+    const stream = new RefusedStream(this.config.direction);
+    const { info } = stream;
+    stream.request.method = 'CONNECT';
+    stream.request.authority = `${destination.address}:${destination.port}`;
+    info.downstream = writer;
+    info.startTimeMs = this.deps.clock.wallTime();
+    info.startMs = this.deps.clock.now();
+    info.responseCode = 200;
+    this.stats.downstreamRqTotal++;
+    this.stats.downstreamRqActive++;
+    const passthrough = this.runtime.clusters.get('PassthroughCluster');
+    const refused = passthrough === undefined || this.deps.isOwnListener(destination.address, destination.port);
+    const cluster = refused ? undefined : passthrough;
+    info.cluster = cluster;
+    info.details = refused ? 'no_passthrough' : '';
+    const finish = (outcome: TunnelOutcome): void => {
+      info.bytesReceived = outcome.bytesReceived;
+      info.bytesSent = outcome.bytesSent;
+      if (outcome.failure !== undefined) info.flags |= ResponseFlag.UpstreamConnectionFailure;
+      info.transportFailureReason = outcome.failure?.reason;
+      info.endMs = this.deps.clock.now();
+      this.onStreamComplete(stream);
+    };
+    if (cluster === undefined) return refuseBytes(socket, finish);
+    return new Tunnel(socket, { ...destination, connectTimeoutMs: cluster.config.connectTimeoutMs }, this.deps.clock, finish);
   }
 
   onConnectionClosed(connection: Http1ServerConnection): void {
@@ -131,6 +166,18 @@ export class HttpListener implements ServerCodecOwner {
   destroy(): void {
     for (const connection of [...this.#connections]) connection.destroy();
   }
+}
+
+/** A connection that may go nowhere: closed with its first bytes. */
+function refuseBytes(socket: Socket, finish: (outcome: TunnelOutcome) => void): ByteSink {
+  let done = false;
+  const end = (): void => {
+    if (done) return;
+    done = true;
+    socket.destroy();
+    finish({ bytesReceived: 0, bytesSent: 0, failure: undefined });
+  };
+  return { onBytes: end, onEnd: end, onGone: end };
 }
 
 /** Milliseconds after which a closing connection is cut; for the drain's own deadline. */

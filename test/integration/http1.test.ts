@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import t from 'tap';
-import { startDataPath } from '../support/data-path.ts';
+import { clusterOf, startDataPath } from '../support/data-path.ts';
 import { exchangeUntilClose, RawClient, request } from '../support/raw-client.ts';
 import { eventually } from '../support/scope.ts';
 import { Upstream } from '../support/upstream.ts';
@@ -277,4 +277,44 @@ t.test('gauges return to zero', async (t) => {
   t.match(cluster?.stats, { upstreamRqActive: 0, upstreamRqPendingActive: 0, upstreamRqTotal: 50, upstreamRq2xx: 50 });
   t.match(listener?.stats, { downstreamRqActive: 0, downstreamRqTotal: 50, downstreamRqCompleted: 50, downstreamRq2xx: 50 });
   for (const host of cluster?.hosts ?? []) t.equal(host.stats.rqActive, 0);
+});
+
+t.test('CONNECT stands for a captured connection', async (t) => {
+  const upstream = await Upstream.start(t, { body: 'by http' });
+  const raw = await Upstream.start(t, { onConnection: (connection) => void connection.until('ping').then(() => connection.send('pong')) });
+  const proxy = await startDataPath(t, {
+    upstreamPort: upstream.port,
+    listener: { routing: { kind: 'by-port', tables: { 9080: 'test' }, unknown: 'none' } },
+  });
+  const client = await RawClient.connect(t, proxy.port);
+  client.send('CONNECT reviews:9080 HTTP/1.1\r\nHost: reviews:9080\r\n\r\nGET /x HTTP/1.1\r\nHost: reviews\r\n\r\n');
+  await client.until('by http');
+  t.match(client.text, /^HTTP\/1\.1 200 OK\r\n\r\nHTTP\/1\.1 200/);
+  t.equal((await upstream.next()).path, '/x', 'HTTP is routed by the port of CONNECT');
+
+  const refused = await RawClient.connect(t, proxy.port);
+  refused.send(`CONNECT 127.0.0.1:${raw.port} HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+  await refused.until('200 OK');
+  refused.send('\x16ping');
+  t.equal(await refused.closed(), 'ended', 'without a PassthroughCluster other protocols go nowhere');
+
+  const passthrough = clusterOf('PassthroughCluster', 1, { discovery: 'ORIGINAL_DST', endpoints: [] });
+  await proxy.runtime.applyDelta({ fromVersion: '1', version: '2', clusters: { changed: [passthrough], removed: [] }, routeTables: { changed: [], removed: [] } });
+  const tunnel = await RawClient.connect(t, proxy.port);
+  tunnel.send(`CONNECT 127.0.0.1:${raw.port} HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+  await tunnel.until('200 OK');
+  tunnel.send('\x16ping');
+  await tunnel.until('pong');
+  tunnel.end();
+  await raw.connections[0]?.closed();
+  raw.connections[0]?.end();
+  await tunnel.closed();
+  const streams = await eventually(() => (proxy.streams.length === 3 ? proxy.streams : undefined), 'three streams');
+  t.match(streams[2]?.info, { bytesReceived: 5, bytesSent: 4, responseCode: 200, cluster: { name: 'PassthroughCluster' } });
+
+  const loop = await RawClient.connect(t, proxy.port);
+  loop.send(`CONNECT 127.0.0.1:${proxy.port} HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+  await loop.until('200 OK');
+  loop.send('\x16ping');
+  t.equal(await loop.closed(), 'ended', 'a way back to ourselves is refused');
 });

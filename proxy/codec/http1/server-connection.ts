@@ -5,7 +5,7 @@ import type { EventClock } from '../../base/event-clock.ts';
 import { SocketWriter } from '../../base/socket.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
-import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
+import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, hasOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { HEAD_END } from './field-lines.ts';
@@ -13,7 +13,7 @@ import { CODEC_ERROR, HEADERS_TOO_LARGE, type ParseError } from './parse-error.t
 import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, parseRequestHead, precheck, precheckMethod } from './request-head.ts';
 import { codecErrorText, fieldText, responseHeadText, statusLine } from './serialize.ts';
 
-const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4 } as const;
+const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4, Other: 5 } as const;
 
 /** Reasons to stop reading; several may hold at once. */
 const Pause = { Backpressure: 1, Pipeline: 2 } as const;
@@ -49,6 +49,7 @@ export interface ServerConnectionTimeouts {
 
 export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodySink {
   readonly isSecure: boolean = false;
+  originalDestination: OriginalDestination | undefined = undefined;
   /** Body and head bytes, both directions, for the listener's counters. */
   bytesRead = 0;
   bytesWritten = 0;
@@ -73,6 +74,9 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #isHead = false;
   #close = false;
   #discarded = 0;
+  /** The first bytes of a captured connection are still to come: they tell its protocol. */
+  #sniffing = false;
+  #other: ByteSink | undefined;
   #noDelay = false;
   /** Monotonic time of the last progress in the phase that a timeout watches. */
   #progressMs: number;
@@ -83,7 +87,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#clock = clock;
     this.#progressMs = clock.now();
     this.#out = new SocketWriter(socket, () => this.#receiver?.onDownstreamDrain());
-    socket.on('end', () => this.#onGone());
+    socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#onGone());
     socket.on('close', () => this.#onGone());
   }
@@ -230,6 +234,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       if (this.#phase === Phase.Head) i = this.#readHead(bytes, i, end);
       else if (this.#phase === Phase.Body) i = this.#readBody(bytes, i, end);
       else if (this.#phase === Phase.Wait) i = this.#keepPipelined(bytes, i, end);
+      else if (this.#phase === Phase.Other) i = this.#passOther(bytes, i, end);
       else i = this.#discard(end - i, end);
     }
     this.#processing = false;
@@ -238,6 +243,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** Parses one head; returns the position after it, `end` with the bytes kept when it is incomplete, -1 when refused. */
   #readHead(bytes: Buffer, from: number, end: number): number {
     if (this.#pending !== undefined) return this.#readSplitHead(this.#pending, bytes, from, end);
+    if (this.#sniffing && !looksLikeHttp(bytes, from, end)) return this.#startOther(bytes, from, end);
     const start = skipEmptyLines(bytes, from, end);
     if (start === end) return end;
     const window = bytes.latin1Slice(start, Math.min(end, start + HEAD_WINDOW_BYTES));
@@ -281,7 +287,12 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       this.#refuse(error);
       return -1;
     }
+    this.#sniffing = false;
     if (this.#remoteAddress === undefined) this.#keepAddresses();
+    if (parsed.method === 'CONNECT' && this.#owner.capturesConnect && this.originalDestination === undefined) {
+      this.#capture(parsed.authority);
+      return next;
+    }
     const { bodyLength, framed } = parsed;
     const request: RequestHead = {
       method: parsed.method,
@@ -307,6 +318,28 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     if (!this.#responseEnded) this.#receiver = receiver;
     if (bodyLength === 0) receiver.onRequestEnd(undefined);
     return next;
+  }
+
+  /** CONNECT: what follows is treated as a connection captured on its way to `authority`. */
+  #capture(authority: string): void {
+    const colon = authority.lastIndexOf(':');
+    const address = authority.slice(0, colon);
+    this.originalDestination = { address: address.startsWith('[') ? address.slice(1, -1) : address, port: Number(authority.slice(colon + 1)) };
+    this.#sniffing = true;
+    appendText(this, this.#out, 'HTTP/1.1 200 OK\r\n\r\n');
+    this.flush();
+  }
+
+  #startOther(bytes: Buffer, start: number, end: number): number {
+    this.#sniffing = false;
+    this.#phase = Phase.Other;
+    this.#other = this.#owner.onOtherProtocol(this, this.#socket, this.originalDestination as OriginalDestination);
+    return this.#passOther(bytes, start, end);
+  }
+
+  #passOther(bytes: Buffer, start: number, end: number): number {
+    this.#other?.onBytes(bytes, start, end);
+    return end;
   }
 
   #readBody(bytes: Buffer, start: number, end: number): number {
@@ -405,7 +438,12 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#owner.onCodecError(this, error, text.length);
   }
 
-  /** FIN, reset or error. A FIN behind a complete request is a disconnect too, as in Envoy: nobody waits for the answer. */
+  /** FIN behind a complete request is a disconnect, as in Envoy: nobody waits for the answer. Other protocols half-close. */
+  #onEnd(): void {
+    if (this.#phase === Phase.Other) this.#other?.onEnd();
+    else this.#onGone();
+  }
+
   #onGone(): void {
     if (this.#phase === Phase.Closed) return;
     this.#clock.tick();
@@ -431,6 +469,9 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#pending = undefined;
     dropOutput(this);
     this.#socket.destroy();
+    const other = this.#other;
+    this.#other = undefined;
+    other?.onGone();
     this.#owner.onConnectionClosed(this);
   }
 
@@ -446,6 +487,17 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#progressMs = this.#clock.now();
     this.#socket.resume();
   }
+}
+
+/** An HTTP/1 request line begins with upper-case letters and a blank; what is so far is enough to rule it out or not. */
+function looksLikeHttp(bytes: Buffer, from: number, end: number): boolean {
+  const limit = Math.min(end, from + 16);
+  for (let i = from; i < limit; i++) {
+    const byte = bytes[i] as number;
+    if (byte === 0x20) return i > from;
+    if (byte < 0x41 || byte > 0x5a) return false;
+  }
+  return limit < from + 16;
 }
 
 /** Position after empty lines before a request line, which a robust server ignores (RFC 9112 2.2). */
