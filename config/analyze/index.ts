@@ -6,6 +6,7 @@
 
 import type { Snapshot } from '../load/snapshot.ts';
 import type { Problem } from '../runtime/problem.ts';
+import { analyzeCoveredMatches } from './covered-matches.ts';
 import { analyzeDelegateReferences } from './delegate-references.ts';
 import { analyzeDestinationHosts } from './destination-hosts.ts';
 import { analyzeDestinationRuleHosts } from './destination-rule-hosts.ts';
@@ -22,13 +23,12 @@ import { analyzeSecretReferences } from './secret-references.ts';
 import { analyzeSelectedWorkloads } from './selected-workloads.ts';
 import { analyzeServiceEntryAddresses } from './service-entry-addresses.ts';
 import { analyzeServiceEntryProtocols } from './service-entry-protocols.ts';
-import type { Subject } from './subject.ts';
-import { subjectOf } from './subject.ts';
 import { analyzeSubsetWorkloads } from './subset-workloads.ts';
 import { analyzeTelemetryProviders } from './telemetry-providers.ts';
 import { analyzeTlsWithoutAuthority } from './tls-without-authority.ts';
 import { analyzeUnenforcedSecurity } from './unenforced-security.ts';
-import { analyzeUnreachableRules } from './unreachable-rules.ts';
+import type { Subject } from './subject.ts';
+import { subjectOf } from './subject.ts';
 
 /** One question asked of the whole snapshot; pure. */
 export type Analyzer = (subject: Subject) => readonly Problem[];
@@ -45,7 +45,7 @@ const analyzers: readonly Analyzer[] = [
   analyzePortNames,
   analyzeSelectedWorkloads,
   analyzeTlsWithoutAuthority,
-  analyzeUnreachableRules,
+  analyzeCoveredMatches,
   analyzeServiceEntryAddresses,
   analyzeServiceEntryProtocols,
   analyzeGatewayConflicts,

@@ -1,99 +1,145 @@
-/** MeshConfig: mesh-wide defaults that change data-plane behaviour (istio-api.md section 12). */
+/** MeshConfig: mesh-wide defaults that change data-plane behaviour (istio-api.md section 12), from the ConfigMap istio-system/istio. */
 
-import type { Destination } from './schema.ts';
-import type { ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, TcpKeepalive } from './traffic-policy/types.ts';
-import type { HttpRetry } from './virtual-service/types.ts';
+import { extensionProviders } from './mesh-config/extension-provider.ts';
+import type {
+  DefaultProviders, MeshConfigSpec, MeshOutboundTrafficPolicy, MeshProxyConfig, MeshTls, PathNormalization,
+} from './mesh-config/types.ts';
+import { unreadMeshFields, unreadProxyFields } from './mesh-config/unread.ts';
+import type { Check, Report, Schema } from './schema.ts';
+import { boolean, checked, decimal, integer, list, map, object, oneName, portNumber, text, uint32 } from './schema.ts';
+import { connectionPool, tcpKeepalive } from './traffic-policy/connection-pool.ts';
+import { localityLbSetting } from './traffic-policy/locality.ts';
+import { outlierDetection } from './traffic-policy/outlier-detection.ts';
+import { withUnread } from './unread-fields.ts';
+import { all, checkedText, destination, dnsLabel, duration, exportTo, hostProblem } from './values.ts';
+import { httpRetry } from './virtual-service/retry.ts';
 
-export interface MeshConfigSpec {
-  /** Default `istio-system`. */
-  readonly rootNamespace?: string;
-  /** Default `cluster.local`. */
-  readonly trustDomain?: string;
-  readonly trustDomainAliases?: readonly string[];
-  /** Default true. */
-  readonly enableAutoMtls?: boolean;
-  /** Mode default ALLOW_ANY, an empty object included: istiod lays the file over its defaults, unlike in a Sidecar. */
-  readonly outboundTrafficPolicy?: MeshOutboundTrafficPolicy;
-  /** Mode default PASSTHROUGH. */
-  readonly inboundTrafficPolicy?: { readonly mode?: 'PASSTHROUGH' | 'LOCALHOST' };
-  /** Milliseconds; default 10,000. */
-  readonly connectTimeout?: number;
-  /** Milliseconds; default 0 = wait for ever. */
-  readonly protocolDetectionTimeout?: number;
-  readonly tcpKeepalive?: TcpKeepalive;
-  readonly defaultHttpRetryPolicy?: HttpRetry;
-  readonly defaultInboundHttpRetryPolicy?: HttpRetry;
-  /** Fills blocks that no DestinationRule sets. */
-  readonly defaultTrafficPolicy?: { readonly connectionPool?: ConnectionPoolSettings; readonly outlierDetection?: OutlierDetection };
-  readonly localityLbSetting?: LocalityLbSetting;
-  /** Default DO_NOT_UPGRADE. */
-  readonly h2UpgradePolicy?: 'DO_NOT_UPGRADE' | 'UPGRADE';
-  /** Default BASE; DEFAULT means BASE. */
-  readonly pathNormalization?: { readonly normalization?: PathNormalization };
-  /** Empty or absent: no access log. */
-  readonly accessLogFile?: string;
-  /** Default TEXT. */
-  readonly accessLogEncoding?: 'TEXT' | 'JSON';
-  /** Empty or absent: Istio's own format. With JSON encoding a JSON object in text. */
-  readonly accessLogFormat?: string;
-  /** Default true. */
-  readonly enableTracing?: boolean;
-  /** Milliseconds; default 60,000. */
-  readonly dnsRefreshRate?: number;
-  readonly defaultServiceExportTo?: readonly string[];
-  readonly defaultVirtualServiceExportTo?: readonly string[];
-  readonly defaultDestinationRuleExportTo?: readonly string[];
-  /** Default 15001. */
-  readonly proxyListenPort?: number;
-  /** Default 15006. */
-  readonly proxyInboundListenPort?: number;
-  readonly defaultConfig?: MeshProxyConfig;
-  readonly extensionProviders?: readonly ExtensionProvider[];
-  readonly defaultProviders?: DefaultProviders;
-  readonly meshMTLS?: MeshTls;
-  readonly tlsDefaults?: MeshTls;
+export type * from './mesh-config/types.ts';
+
+const HOUR_MS = 3_600_000;
+
+const connectTimeout: Schema<number> = checked<number>(duration({ minMs: 1 }), (value, report) => {
+  if (value > HOUR_MS) report.error([], 'must be at most 1h');
+});
+
+/** 0 or at least a millisecond. */
+const detectionTimeout: Schema<number> = checked<number>(duration(), (value, report) => {
+  if (value > 0 && value < 1) report.error([], 'must be 0s (no limit) or at least 1ms');
+});
+
+const trustDomain = checkedText((value) => (value === '' ? undefined : hostProblem(value, { wildcard: false, ip: false })));
+
+const outboundTrafficPolicy: Schema<MeshOutboundTrafficPolicy> = object<MeshOutboundTrafficPolicy>(
+  { mode: oneName(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']), egressProxy: destination },
+  {
+    check: ({ mode, egressProxy }, report) => {
+      if (egressProxy !== undefined && mode !== undefined && mode !== 'ALLOW_ANY') report.error(['egressProxy'], `is only for mode ALLOW_ANY, this one is ${mode}`);
+    },
+  },
+);
+
+const inboundTrafficPolicy = object<NonNullable<MeshConfigSpec['inboundTrafficPolicy']>>({ mode: oneName(['PASSTHROUGH', 'LOCALHOST']) });
+const defaultTrafficPolicy = object<NonNullable<MeshConfigSpec['defaultTrafficPolicy']>>({ connectionPool, outlierDetection });
+
+const normalization: Schema<PathNormalization> = oneName(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']);
+const pathNormalization = object<NonNullable<MeshConfigSpec['pathNormalization']>>({ normalization });
+
+const meshTls: Schema<MeshTls> = object<MeshTls>({
+  minProtocolVersion: oneName(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']),
+  ecdhCurves: list(text),
+  cipherSuites: list(text),
+});
+
+const defaultProviders: Schema<DefaultProviders> = object<DefaultProviders>({ tracing: list(text), metrics: list(text), accessLogging: list(text) });
+
+type GatewayTopology = NonNullable<MeshProxyConfig['gatewayTopology']>;
+type Tracing = NonNullable<MeshProxyConfig['tracing']>;
+
+const gatewayTopology = object<GatewayTopology>(withUnread<GatewayTopology>({ numTrustedProxies: uint32 }, ['forwardClientCertDetails', 'proxyProtocol']), {
+  check: unreadFields({
+    forwardClientCertDetails: 'is not enforced by this version: client certificates are not read',
+    proxyProtocol: 'is not enforced by this version: the PROXY protocol is not read',
+  }),
+});
+
+const tracing = object<Tracing>(
+  withUnread<Tracing>({ sampling: decimal(0, 100) }, ['zipkin', 'lightstep', 'datadog', 'stackdriver', 'openCensusAgent', 'customTags', 'maxPathTagLength', 'tlsSettings', 'enableIstioTags']),
+);
+
+const defaultConfig: Schema<MeshProxyConfig> = object<MeshProxyConfig>(
+  withUnread<MeshProxyConfig>(
+    {
+      drainDuration: duration({ minMs: 1, wholeSeconds: true }),
+      terminationDrainDuration: duration(),
+      statusPort: portNumber,
+      proxyAdminPort: portNumber,
+      concurrency: integer(0, 0x7f_ff_ff_ff),
+      gatewayTopology,
+      tracing,
+      proxyMetadata: map(text),
+    },
+    Object.keys(unreadProxyFields),
+  ),
+  { check: unreadFields(unreadProxyFields) },
+);
+
+/** Paths of its findings start at the mesh document's root. */
+export const meshConfig: Schema<MeshConfigSpec> = object<MeshConfigSpec>(
+  withUnread<MeshConfigSpec>(
+    {
+      rootNamespace: dnsLabel,
+      trustDomain,
+      trustDomainAliases: list(trustDomain),
+      enableAutoMtls: boolean,
+      outboundTrafficPolicy,
+      inboundTrafficPolicy,
+      connectTimeout,
+      protocolDetectionTimeout: detectionTimeout,
+      tcpKeepalive,
+      defaultHttpRetryPolicy: httpRetry,
+      defaultInboundHttpRetryPolicy: httpRetry,
+      defaultTrafficPolicy,
+      localityLbSetting,
+      h2UpgradePolicy: oneName(['DO_NOT_UPGRADE', 'UPGRADE']),
+      pathNormalization,
+      accessLogFile: text,
+      accessLogEncoding: oneName(['TEXT', 'JSON']),
+      accessLogFormat: text,
+      enableTracing: boolean,
+      dnsRefreshRate: duration({ minMs: 1 }),
+      defaultServiceExportTo: exportTo({ none: true }),
+      defaultVirtualServiceExportTo: exportTo({ none: true }),
+      defaultDestinationRuleExportTo: exportTo({ none: true }),
+      proxyListenPort: portNumber,
+      proxyInboundListenPort: portNumber,
+      defaultConfig,
+      extensionProviders,
+      defaultProviders,
+      meshMTLS: meshTls,
+      tlsDefaults: meshTls,
+    },
+    Object.keys(unreadMeshFields),
+  ),
+  { check: all(unreadFields(unreadMeshFields), checkAccessLogFormat) },
+);
+
+/** One warning for each field that is there and not read. */
+function unreadFields<T extends object>(reasons: Readonly<Record<string, string>>): Check<T> {
+  return (message, report) => {
+    for (const field of Object.keys(message)) {
+      if (Object.hasOwn(reasons, field)) report.notEnforced([field], reasons[field]!);
+    }
+  };
 }
 
-export type PathNormalization = 'DEFAULT' | 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
-
-export interface MeshOutboundTrafficPolicy {
-  readonly mode?: 'REGISTRY_ONLY' | 'ALLOW_ANY' | 'ALLOW_ANY_DYNAMIC_DNS';
-  readonly egressProxy?: Destination;
-}
-
-/** The members of `defaultConfig` a data plane without an agent reads. */
-export interface MeshProxyConfig {
-  /** Milliseconds; default 45,000. */
-  readonly drainDuration?: number;
-  /** Milliseconds; default 5,000. */
-  readonly terminationDrainDuration?: number;
-  /** Default 15020. */
-  readonly statusPort?: number;
-  /** Default 15000. */
-  readonly proxyAdminPort?: number;
-  readonly concurrency?: number;
-  readonly gatewayTopology?: { readonly numTrustedProxies?: number };
-  readonly tracing?: { readonly sampling?: number };
-  /** Variables of the agent; names that start with `ISTIO_META_` are settings. */
-  readonly proxyMetadata?: Readonly<Record<string, string>>;
-}
-
-/** One provider; the settings behind `kind` are kept as written for the part that implements it. */
-export interface ExtensionProvider {
-  readonly name: string;
-  /** The oneof member that is set: `envoyExtAuthzHttp`, `envoyFileAccessLog`, `zipkin`, `prometheus` …; absent where none is. */
-  readonly kind?: string;
-  readonly settings?: unknown;
-}
-
-export interface DefaultProviders {
-  readonly tracing?: readonly string[];
-  readonly metrics?: readonly string[];
-  readonly accessLogging?: readonly string[];
-}
-
-export interface MeshTls {
-  readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3';
-  readonly ecdhCurves?: readonly string[];
-  readonly cipherSuites?: readonly string[];
+/** With JSON encoding the format is a JSON object in text; Envoy could not start with anything else. */
+function checkAccessLogFormat({ accessLogEncoding, accessLogFormat = '' }: MeshConfigSpec, report: Report): void {
+  if (accessLogEncoding !== 'JSON' || accessLogFormat === '') return;
+  try {
+    const parsed: unknown = JSON.parse(accessLogFormat);
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return;
+  } catch {
+    // Said below.
+  }
+  report.error(['accessLogFormat'], 'must be a JSON object, because accessLogEncoding is JSON');
 }

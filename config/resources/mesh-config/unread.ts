@@ -1,0 +1,66 @@
+/** Fields of MeshConfig and its defaultConfig that Istio knows and this program does not read, each with the reason. */
+
+const CONTROL_PLANE = 'is for the control plane; a data plane with a local snapshot has no use for it';
+const AGENT = 'is for the agent or the start of Envoy; use the options of "outrider run"';
+const STATISTICS = 'is about Envoy\'s own statistics; this proxy keeps its fixed set';
+const TLS = 'is not enforced by this version: TLS is neither originated nor terminated';
+
+export const unreadMeshFields: Readonly<Record<string, string>> = {
+  proxyHttpPort: 'is not enforced by this version; the outbound port takes HTTP proxy requests',
+  ingressClass: CONTROL_PLANE,
+  ingressService: CONTROL_PLANE,
+  ingressControllerMode: CONTROL_PLANE,
+  ingressSelector: CONTROL_PLANE,
+  enableEnvoyAccessLogService: 'is not enforced by this version: access logs go to a file or standard output',
+  disableEnvoyListenerLog: 'is not enforced by this version: connections without a route are not logged',
+  configSources: CONTROL_PLANE,
+  caCertificates: TLS,
+  inboundClusterStatName: STATISTICS,
+  outboundClusterStatName: STATISTICS,
+  certificates: CONTROL_PLANE,
+  serviceSettings: 'is not enforced by this version: a snapshot is one cluster',
+  serviceScopeConfigs: 'is not enforced by this version: a snapshot is one cluster',
+  enablePrometheusMerge: 'is not enforced by this version: only the proxy\'s own metrics are exposed',
+  verifyCertificateAtClient: TLS,
+  ca: CONTROL_PLANE,
+  discoverySelectors: 'is not enforced by this version: every resource of the snapshot counts',
+  compliancePolicy: TLS,
+  clusterDomain: 'is not enforced by this version; use --cluster-domain',
+};
+
+export const unreadProxyFields: Readonly<Record<string, string>> = {
+  configPath: AGENT,
+  binaryPath: AGENT,
+  serviceCluster: AGENT,
+  tracingServiceName: 'is not enforced by this version: no spans are made',
+  parentShutdownDuration: AGENT,
+  discoveryAddress: CONTROL_PLANE,
+  discoveryRefreshDelay: CONTROL_PLANE,
+  zipkinAddress: 'is not enforced by this version: no spans are made',
+  statsdUdpAddress: STATISTICS,
+  envoyMetricsServiceAddress: STATISTICS,
+  availabilityZone: 'is deprecated in Istio and not read',
+  controlPlaneAuthPolicy: CONTROL_PLANE,
+  customConfigFile: AGENT,
+  statNameLength: STATISTICS,
+  proxyBootstrapTemplatePath: AGENT,
+  interceptionMode: 'is decided where traffic is intercepted, not by the proxy',
+  sds: TLS,
+  envoyAccessLogService: 'is not enforced by this version: access logs go to a file or standard output',
+  envoyMetricsService: STATISTICS,
+  runtimeValues: 'is about Envoy\'s runtime; it has no meaning here',
+  extraStatTags: STATISTICS,
+  meshId: 'is not enforced by this version: metrics have no label for it',
+  readinessProbe: AGENT,
+  proxyStatsMatcher: STATISTICS,
+  holdApplicationUntilProxyStarts: 'is for the sidecar injector',
+  caCertificatesPem: TLS,
+  image: 'is for the sidecar injector',
+  privateKeyProvider: TLS,
+  proxyHeaders: 'is not enforced by this version: headers are those of a default sidecar',
+  fileFlushInterval: 'is not enforced by this version: the access log is flushed at an interval of the proxy\'s own',
+  fileFlushMinSizeKb: 'is not enforced by this version: the access log is flushed at an interval of the proxy\'s own',
+  statsEvictionInterval: STATISTICS,
+  statsCompression: STATISTICS,
+  connectionSettings: 'is not enforced by this version; use pathNormalization of the mesh configuration',
+};
