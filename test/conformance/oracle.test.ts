@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { envoyMissing } from '../../bench/proxies/envoy-binary.ts';
+import { envoy } from '../support/programs.ts';
 import { cases } from './cases/index.ts';
 import { ScriptedUpstream } from './play/upstream.ts';
 import { runTable } from './run-table.ts';
@@ -18,7 +18,7 @@ if (process.env['OUTRIDER_ORACLE'] !== '1') t.pass('the real Envoy is asked when
 else await t.test('the table on the real Envoy', ask);
 
 async function ask(t: Test): Promise<void> {
-  t.equal(envoyMissing(), undefined, 'there is an Envoy to ask');
+  t.equal(envoy().missing, false, 'there is an Envoy to ask');
   const folder = mkdtempSync(join(tmpdir(), 'outrider-oracle-'));
   const upstream = new ScriptedUpstream();
   const hanging = await hangingPort();

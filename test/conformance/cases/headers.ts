@@ -58,14 +58,14 @@ export const headerCases: readonly Case[] = [
     row: 'D.2 43',
     name: 'a quote in the user agent stays inside its column',
     send: get('/', 'User-Agent: a" 200 - forged "b'),
-    expect: served({}, {}, { userAgent: 'a\\" 200 - forged \\"b' }),
+    expect: served({}, {}, { userAgent: /^a\\(?:"|x22|u0022) 200 - forged \\(?:"|x22|u0022)b$/ }),
     envoy: { reason: 'the text log there escapes nothing, so the line has columns too many', expect: { ...served(), log: [after] } },
   },
   {
     row: 'D.2 43',
     name: 'a backslash at the end of the user agent stays inside its column',
     send: get('/', 'User-Agent: a\\'),
-    expect: served({}, {}, { userAgent: 'a\\\\' }),
+    expect: served({}, {}, { userAgent: /^a\\(?:\\|x5c|u005c)$/i }),
     envoy: { reason: 'the text log there escapes nothing', expect: { ...served(), log: [after] } },
   },
   {

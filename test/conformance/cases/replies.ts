@@ -200,9 +200,20 @@ export const replyCases: readonly Case[] = [
   {
     row: 'A.6',
     name: 'pipelined requests are answered in order',
-    send: get('/slow') + get('/denied') + get('/fast'),
+    send: get('/slow') + get('/b') + get('/c'),
     upstream: [{ steps: [{ waitMs: 60 }, 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow'] }],
-    expect: { answers: [{ status: 200, body: 'slow' }, { status: 403, body: 'denied' }, { status: 200, body: 'GET /fast' }], closes: false, upstream: { requests: 2 } },
+    expect: { answers: [{ status: 200, body: 'slow' }, { status: 200, body: 'GET /b' }, { status: 200, body: 'GET /c' }], closes: false, upstream: { requests: 3 } },
+  },
+  {
+    row: 'A.6',
+    name: 'a reply of the proxy keeps its place among pipelined requests',
+    send: get('/slow') + get('/denied') + get('/c'),
+    upstream: [{ steps: [{ waitMs: 60 }, 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow'] }],
+    expect: { answers: [{ status: 200, body: 'slow' }, { status: 403, body: 'denied' }, { status: 200, body: 'GET /c' }], closes: false, upstream: { requests: 2 } },
+    envoy: {
+      reason: 'Envoy ends the connection after its own reply to a request that was pipelined behind another',
+      expect: { answers: [{ status: 200, body: 'slow' }, { status: 403, body: 'denied' }], closes: true, upstream: { requests: 1 } },
+    },
   },
 ];
 

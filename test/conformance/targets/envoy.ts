@@ -2,23 +2,23 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { envoyBinary } from '../../../bench/proxies/envoy-binary.ts';
+import { envoy } from '../../support/programs.ts';
 import { freePort } from './backends.ts';
-import { startTarget } from './process.ts';
-import { connectTimeoutMs, routeTimeoutMs, type Backends, type Target } from './target.ts';
+import { startTarget, type StoppableTarget } from './process.ts';
+import { connectTimeoutMs, routeTimeoutMs, type Backends } from './target.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const logFormat =
   '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
-export async function startEnvoy(folder: string, backends: Backends): Promise<Target> {
+export async function startEnvoy(folder: string, backends: Backends): Promise<StoppableTarget> {
   const port = await freePort();
   const logFile = join(folder, 'envoy-access.log');
   const config = join(folder, 'envoy.yaml');
   writeFileSync(config, JSON.stringify(bootstrap(port, logFile, backends)));
   const args = ['-c', config, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart', '--file-flush-interval-msec', '50'];
-  return startTarget({ command: envoyBinary ?? 'envoy', args, port, logFile });
+  return startTarget({ command: envoy().path, args, port, logFile });
 }
 
 function bootstrap(port: number, logFile: string, backends: Backends): Json {

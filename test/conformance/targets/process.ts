@@ -5,6 +5,11 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Target } from './target.ts';
 
+/** A target that the test itself ends. */
+export interface StoppableTarget extends Target {
+  stop(): Promise<void>;
+}
+
 export interface TargetPlan {
   readonly command: string;
   readonly args: readonly string[];
@@ -13,7 +18,7 @@ export interface TargetPlan {
 }
 
 /** Throws with the program's own words when it does not answer within 20 s. */
-export async function startTarget(plan: TargetPlan): Promise<Target> {
+export async function startTarget(plan: TargetPlan): Promise<StoppableTarget> {
   const child = spawn(plan.command, plan.args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let exited = false;

@@ -21,7 +21,6 @@ export interface Target {
   alive(): boolean;
   /** What it printed, for a failure message. */
   output(): string;
-  stop(): Promise<void>;
 }
 
 /**
