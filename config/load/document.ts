@@ -163,7 +163,7 @@ function problemOf(finding: Finding, resource: string, position: Position): Docu
   };
 }
 
-const nameless: Metadata = { name: '', namespace: 'default', labels: {}, annotations: {} };
+const nameless: Metadata = { name: 'nameless', namespace: 'default', labels: {}, annotations: {} };
 
 /** `Kind namespace/name`; a cluster-scoped kind has no namespace. */
 export function resourceLabel(kind: string, metadata: Pick<Metadata, 'name' | 'namespace'>): string {

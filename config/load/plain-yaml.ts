@@ -187,9 +187,9 @@ class PlainReader {
 
   #plain(at: number): unknown {
     if (/[-?:,\]}#&*!>%@`]/.test(this.#text[at]!) && !this.#signedNumber(at)) throw declined;
-    const comment = this.#text.indexOf(' #', at);
-    const end = comment !== -1 && comment < this.#end ? comment : this.#end;
-    const token = this.#text.slice(at, end).trimEnd();
+    const rest = this.#text.slice(at, this.#end);
+    const comment = rest.indexOf(' #');
+    const token = withoutTrailingSpaces(comment === -1 ? rest : rest.slice(0, comment));
     if (token.includes(': ') || token.endsWith(':') || token.includes('\t')) throw declined;
     return resolve(token);
   }
@@ -285,6 +285,13 @@ class PlainReader {
     restOfLine.lastIndex = at;
     return restOfLine.test(this.#text);
   }
+}
+
+/** Only spaces: `trimEnd` would take a no-break space too, which belongs to the scalar. */
+function withoutTrailingSpaces(text: string): string {
+  let end = text.length;
+  while (text.charCodeAt(end - 1) === 0x20) end--;
+  return text.slice(0, end);
 }
 
 function keyText(token: string): string {

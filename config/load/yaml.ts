@@ -82,14 +82,19 @@ function tooLarge(text: string): TextProblem {
 function readByLibrary(text: string, json: TextProblem | undefined): DocumentResult {
   const composed = compose(text);
   if ('problems' in composed) return composed;
-  const problems = [...composed.errors, ...composed.warnings].map((error) => textProblem(error, text));
-  problems.push(...keyProblems(composed));
+  const problems = [...relevant([...composed.errors, ...composed.warnings]).map((error) => textProblem(error, text)), ...keyProblems(composed)];
   if (problems.length > 0) return { problems: (json === undefined || isYamlFlow(text) ? problems : [json]).slice(0, maxProblems) };
   try {
     return { value: composed.toJS({ maxAliasCount }) as unknown };
   } catch (error) {
     return { problems: [{ offset: firstAlias(composed), message: aliasProblem(error) }] };
   }
+}
+
+/** After a syntax error the library loses its way: only the first one says anything. Duplicate keys and tags stand for themselves. */
+function relevant(errors: readonly yaml.YAMLError[]): readonly yaml.YAMLError[] {
+  const syntax = errors.filter(({ code }) => code !== 'DUPLICATE_KEY' && code !== 'TAG_RESOLVE_FAILED');
+  return syntax.length > 0 ? syntax.toSorted((a, b) => a.pos[0] - b.pos[0]).slice(0, 1) : errors;
 }
 
 /** A broken text in brackets is JSON unless its first key has no quotes. */
@@ -152,9 +157,10 @@ function keyProblems(document: yaml.Document.Parsed): readonly TextProblem[] {
 
 function textProblem(error: yaml.YAMLError, text: string): TextProblem {
   const offset = Math.min(error.pos[0], text.length);
-  return { offset, message: messageOf(error, text.slice(error.pos[0], error.pos[1])) };
+  return { offset, message: messageOf(error, text.slice(offset, offset + 100)) };
 }
 
+/** The library's words where they help. */
 function messageOf(error: yaml.YAMLError, source: string): string {
   switch (error.code) {
     case 'TAB_AS_INDENT':
@@ -163,13 +169,19 @@ function messageOf(error: yaml.YAMLError, source: string): string {
       return `the key ${keyName(source)} is written twice in one map`;
     case 'TAG_RESOLVE_FAILED':
       return `${error.message.replace(/^Unresolved tag: /, 'the tag is not supported: ')}; write a plain value`;
+    case 'BAD_INDENT':
+      return 'wrong indentation: the entries of a map or list must start in the same column';
+    case 'MULTILINE_IMPLICIT_KEY':
+      return 'a key and its ":" must stand on one line; is a ":" missing here?';
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'a second ": " on one line; put text that holds ": " in quotes';
     default:
       return lowerFirst(error.message.split('\n')[0]!);
   }
 }
 
 function keyName(source: string): string {
-  const name = /^[^:\s]+/.exec(source)?.[0] ?? '';
+  const name = /^(?:"[^"\n]*"|'[^'\n]*'|[^:\s]+)/.exec(source)?.[0] ?? '';
   return JSON.stringify(name.replaceAll(/^["']|["']$/g, ''));
 }
 

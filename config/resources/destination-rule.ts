@@ -61,8 +61,8 @@ function checkSubsets(subsets: readonly Subset[], report: Report): void {
 function checkSelector(rule: DestinationRuleSpec, metadata: Metadata, report: Report): void {
   if (rule.workloadSelector === undefined) return;
   if (Object.keys(rule.workloadSelector.matchLabels ?? {}).length === 0) {
-    report.warning(['workloadSelector'], 'has no labels and selects every workload of the namespace');
+    report.warning(['spec', 'workloadSelector'], 'has no labels and selects every workload of the namespace');
   }
   const wide = (rule.exportTo ?? []).findIndex((entry) => entry !== '.' && entry !== metadata.namespace);
-  if (wide !== -1) report.error(['exportTo', wide], 'with a workloadSelector only the own namespace (".") may be listed');
+  if (wide !== -1) report.error(['spec', 'exportTo', wide], 'with a workloadSelector only the own namespace (".") may be listed');
 }

@@ -101,5 +101,5 @@ function checkNames(servers: readonly Server[], report: Report): void {
 
 /** VirtualServices name gateways as `namespace/name`, where dots once meant something else. */
 function checkName(_: GatewaySpec, metadata: Metadata, report: Report): void {
-  if (metadata.name.includes('.')) report.error([], `the name ${JSON.stringify(metadata.name)} of a Gateway must not have a dot`);
+  if (metadata.name.includes('.')) report.error(['metadata', 'name'], `${JSON.stringify(metadata.name)}: the name of a Gateway must not have a dot`);
 }

@@ -25,7 +25,7 @@ export interface Parsed<Body> {
   readonly findings: readonly Finding[];
 }
 
-/** A rule over the whole body that needs the metadata too; paths start where the schema's value stands. */
+/** A rule over the whole body that needs the metadata too; paths start at the document's root (`['spec', …]`, `['metadata', …]`). */
 export type BodyCheck<Body> = (body: Body, metadata: Metadata, report: Report) => void;
 
 interface KindNames {
@@ -39,9 +39,8 @@ export function specKind<Spec>(names: KindNames, spec: Schema<Spec>, check?: Bod
   return {
     ...names,
     parse(document, metadata) {
-      const findings = unknownTopLevel(document);
-      const { value, findings: found } = runSchema(spec, document['spec'] ?? {}, ['spec'], withMetadata(metadata, check));
-      return settle(value, [...findings, ...found]);
+      const { value, findings } = runSchema(spec, document['spec'] ?? {}, ['spec']);
+      return settle(value, [...unknownTopLevel(document), ...findings, ...checkBody(value, metadata, check)]);
     },
   };
 }
@@ -51,8 +50,8 @@ export function documentKind<Body>(names: KindNames, schema: Schema<Body>, check
   return {
     ...names,
     parse(document, metadata) {
-      const { value, findings } = runSchema(schema, document, [], withMetadata(metadata, check));
-      return settle(value, findings);
+      const { value, findings } = runSchema(schema, document, []);
+      return settle(value, [...findings, ...checkBody(value, metadata, check)]);
     },
   };
 }
@@ -62,13 +61,21 @@ export function istioVersions(group: 'networking' | 'security' | 'telemetry', ..
   return versions.map((version) => `${group}.istio.io/${version}`);
 }
 
-/** Runs schema and check; findings carry paths from the document's root. The value is undefined where a type was wrong. */
-export function runSchema<T>(schema: Schema<T>, input: unknown, base: Path, check?: (value: T, report: Report) => void): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
-  const result = runRaw(schema, input);
-  const issues = [...result.issues];
+/**
+ * Runs a schema; findings carry paths below `base`. The value is undefined where a type was wrong, and present (to be
+ * checked further) where a value is merely not allowed.
+ */
+export function runSchema<T>(schema: Schema<T>, input: unknown, base: Path): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
+  const { value, issues } = runRaw(schema, input);
   const usable = issues.every((issue) => issue.continue === true);
-  if (usable) check?.(result.value as T, reportInto(issues));
-  return { value: usable ? (result.value as T) : undefined, findings: issues.flatMap((issue) => toFindings(issue, base)) };
+  return { value: usable ? (value as T) : undefined, findings: issues.flatMap((issue) => toFindings(issue, base)) };
+}
+
+function checkBody<Body>(body: Body | undefined, metadata: Metadata, check: BodyCheck<Body> | undefined): readonly Finding[] {
+  if (body === undefined || check === undefined) return [];
+  const issues: z.core.$ZodRawIssue[] = [];
+  check(body, metadata, reportInto(issues));
+  return issues.flatMap((issue) => toFindings(issue, []));
 }
 
 /** Unknown fields come as one issue for all of a map's; each becomes its own finding. */
@@ -82,10 +89,6 @@ function toFindings(raw: z.core.$ZodRawIssue, base: Path): readonly Finding[] {
   const details = issue.code === 'custom' ? (issue.params as IssueDetails | undefined) : undefined;
   const facts: IssueDetails = details ?? { severity: 'error', code: 'IST0106' };
   return [{ ...facts, path, message: issue.message }];
-}
-
-function withMetadata<T>(metadata: Metadata, check: BodyCheck<T> | undefined): ((value: T, report: Report) => void) | undefined {
-  return check === undefined ? undefined : (value, report) => check(value, metadata, report);
 }
 
 function settle<T>(value: T | undefined, findings: readonly Finding[]): Parsed<T> {

@@ -18,21 +18,29 @@ export function warnOfUnreachable(routes: readonly HttpRoute[], report: Report):
 }
 
 function warnOfRepeated({ match = [] }: HttpRoute, index: number, seen: Map<string, string>, report: Report): void {
-  const repeated = match.map((entry, at) => ({ at, key: keyOf(entry), first: seen.get(keyOf(entry)) })).filter(({ first }) => first !== undefined);
+  const repeated: { readonly at: number; readonly first: string }[] = [];
   for (const [at, entry] of match.entries()) {
-    if (!seen.has(keyOf(entry))) seen.set(keyOf(entry), `http[${index}].match[${at}]`);
+    const key = keyOf(entry);
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, `http[${index}].match[${at}]`);
+    else repeated.push({ at, first });
   }
   if (repeated.length > 0 && repeated.length === match.length) {
-    report.warning(['http', index], `is never reached: ${repeated[0]!.first!} matches the same requests`, 'IST0130');
+    report.warning(['http', index], `is never reached: ${repeated[0]!.first} matches the same requests`, 'IST0130');
     return;
   }
-  for (const { at, first } of repeated) report.warning(['http', index, 'match', at], `has no effect: ${first!} matches the same requests`, 'IST0131');
+  for (const { at, first } of repeated) report.warning(['http', index, 'match', at], `has no effect: ${first} matches the same requests`, 'IST0131');
 }
 
 /** Names and counters' prefixes do not decide anything. */
 function keyOf(match: HttpMatchRequest): string {
   const { name: _name, statPrefix: _prefix, ...conditions } = match;
-  return JSON.stringify(conditions, (_, value: unknown) => (isMap(value) ? Object.fromEntries(Object.entries(value).sort()) : value));
+  return JSON.stringify(conditions, (_, value: unknown) => (isMap(value) ? sorted(value) : value));
+}
+
+/** Header names come in any order. */
+function sorted(map: object): object {
+  return Object.fromEntries(Object.entries(map).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 function isMap(value: unknown): value is object {
