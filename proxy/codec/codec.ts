@@ -68,7 +68,6 @@ export interface ResponseWriter {
   readonly remoteAddress: string;
   /** Address alone, without port. */
   readonly remoteIp: string;
-  readonly localPort: number;
   readonly isSecure: boolean;
   /** Where the connection was going before it was captured; undefined without interception. */
   readonly originalDestination: OriginalDestination | undefined;

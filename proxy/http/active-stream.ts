@@ -6,25 +6,24 @@
 import type { Direction } from '../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../config/runtime/route.ts';
 import type { Timer } from '../base/clock.ts';
-import { Framing, type DownstreamReset, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
+import { Framing, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { chooseDestination } from '../router/cluster-choice.ts';
+import { authorityHost, clusterOf, balancedHost, destinationOf, originalHost, prepareUpstreamHead } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
-import { rewriteAuthority } from '../router/rewrite.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from '../router/upstream-request.ts';
-import { NO_CLUSTER, NO_HEALTHY_UPSTREAM, PASSTHROUGH_LOOP, ROUTE_TIMEOUT, TLS_REQUIRED } from '../router/upstream-reply.ts';
+import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
 import type { Cluster } from '../upstream/cluster.ts';
-import type { Host } from '../upstream/host.ts';
+import { Host } from '../upstream/host.ts';
 import type { HttpListener } from './http-listener.ts';
 import { httpDate } from './http-date.ts';
 import {
@@ -61,6 +60,10 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #requestEnded = false;
   #requestTrailers: string[] | undefined;
   #responseStarted = false;
+  /** A 1xx went down already. */
+  #informed = false;
+  /** Port the request is meant for. */
+  #port = 0;
   #done = false;
 
   constructor(listener: HttpListener, writer: ResponseWriter, request: RequestHead, facts: RequestFacts) {
@@ -200,8 +203,6 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     this.#writer.resumeRequest();
   }
 
-  #informed = false;
-
   /** Head checks in Envoy's order, then the header rules. A returned reply ends the request. */
   #prepare(facts: RequestFacts): LocalReply | undefined {
     const { request } = this;
@@ -236,8 +237,6 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     return undefined;
   }
 
-  #port = 0;
-
   #forward(): void {
     const live = this.#live as LiveRoute;
     const { action } = live.config;
@@ -259,40 +258,24 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #sendUpstream(live: LiveRoute): LocalReply | undefined {
     const { info, request } = this;
     const { deps, runtime } = this.#listener;
-    const index = chooseDestination(live.config.action.kind === 'forward' ? live.config.action.destinations : [], live.totalWeight, deps.random());
-    const destination = live.destinations[index];
-    const cluster = destination === undefined ? undefined : runtime.clusters.get(destination.config.cluster);
+    const destination = destinationOf(live, deps.random());
+    const cluster = destination === undefined ? undefined : clusterOf(destination, runtime);
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
     this.#destination = destination;
     info.cluster = cluster;
-    const { mode } = cluster.config.tls;
-    if (mode === 'SIMPLE' || mode === 'MUTUAL') return TLS_REQUIRED;
-    const host = this.#pickHost(cluster);
-    if (host === undefined) return NO_HEALTHY_UPSTREAM;
-    if (host === LOOP) return PASSTHROUGH_LOOP;
+    const host = cluster.usesOriginalDestination ? originalHost(cluster, this.#destinationAsked(), deps.isOwnListener) : balancedHost(cluster);
+    if (!(host instanceof Host)) return host;
     info.host = host;
     info.attemptCount = 1;
-    this.#writeUpstreamHeaders(live, destination, request);
+    prepareUpstreamHead(request, live, destination, this);
     this.#upstream = new UpstreamRequest(this, cluster, host);
     this.#upstream.start();
     return undefined;
   }
 
-  #pickHost(cluster: Cluster): Host | typeof LOOP | undefined {
-    if (!cluster.usesOriginalDestination) return cluster.pick();
-    const address = this.#writer.originalDestination?.address ?? hostOf(this.request.authority);
-    if (this.#listener.deps.isOwnListener(address, this.#port)) return LOOP;
-    return cluster.pickOriginal(address, this.#port);
-  }
-
-  #writeUpstreamHeaders(live: LiveRoute, destination: LiveDestination, request: RequestHead): void {
-    const { headers } = request;
-    const { timeoutMs } = live.config;
-    if (timeoutMs !== undefined) headers.add('x-envoy-expected-rq-timeout-ms', String(timeoutMs));
-    headers.add('x-envoy-attempt-count', '1');
-    for (let i = 0; i < destination.requestOps.length; i++) (destination.requestOps[i] as HeaderOps)(headers, this);
-    if (destination.authority !== undefined) rewriteAuthority(request, destination.authority);
-    live.rewrite?.(request);
+  /** Where the request was going by itself. */
+  #destinationAsked(): OriginalDestination {
+    return this.#writer.originalDestination ?? { address: authorityHost(this.request.authority), port: this.#port };
   }
 
   #awaitFilters(pending: Promise<LocalReply | void>): void {
@@ -394,13 +377,4 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     this.#live?.filters?.complete(this);
     this.#listener.onStreamComplete(this);
   }
-}
-
-const LOOP = Symbol('the destination is this proxy');
-
-/** Authority without its port and without the brackets of an IPv6 literal. */
-function hostOf(authority: string): string {
-  const colon = authority.lastIndexOf(':');
-  const host = colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
-  return host.startsWith('[') ? host.slice(1, -1) : host;
 }

@@ -8,13 +8,12 @@ import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
-import { HEAD_END } from './field-lines.ts';
+import { HeadBuffer } from './head-buffer.ts';
 import { MAX_RESPONSE_HEAD_BYTES, ParsedResponse, parseResponseHead } from './response-head.ts';
 import { fieldText, requestHeadText } from './serialize.ts';
 
 const Phase = { Idle: 0, Head: 1, Body: 2, Closed: 3 } as const;
 
-const HEAD_WINDOW_BYTES = 4096;
 /** 1xx answers one response may have before the upstream is held for broken (proxy-semantics D.2 row 19). */
 const MAX_INFORMATIONAL = 100;
 
@@ -46,7 +45,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   #phase: number = Phase.Idle;
   #receiver: ResponseReceiver | undefined;
   #method = '';
-  #pending: Buffer | undefined;
+  readonly #head: HeadBuffer = new HeadBuffer(false);
   #requestFraming: number = Framing.None;
   #requestEnded = true;
   #responseEnded = true;
@@ -112,7 +111,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     if (this.#phase === Phase.Closed) return;
     this.#phase = Phase.Closed;
     this.#receiver = undefined;
-    this.#pending = undefined;
+    this.#head.clear();
     dropOutput(this);
     this.#socket.destroy();
     this.#owner.onClosed(this);
@@ -185,23 +184,10 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   }
 
   #readHead(bytes: Buffer, start: number, end: number): number {
-    if (this.#pending !== undefined) return this.#readSplitHead(this.#pending, bytes, start, end);
-    const window = bytes.latin1Slice(start, Math.min(end, start + HEAD_WINDOW_BYTES));
-    const close = window.indexOf(HEAD_END);
-    if (close >= 0) return this.#takeHead(window, start + close + 4);
-    return this.#readSplitHead(Buffer.alloc(0), bytes, start, end);
-  }
-
-  #readSplitHead(kept: Buffer, bytes: Buffer, start: number, end: number): number {
-    const joined = Buffer.concat([kept, bytes.subarray(start, end)]);
-    const close = joined.indexOf(HEAD_END, Math.max(0, kept.length - 3), 'latin1');
-    if ((close < 0 ? joined.length : close + 4) > MAX_RESPONSE_HEAD_BYTES) return this.#protocolError();
-    if (close < 0) {
-      this.#pending = joined;
-      return end;
-    }
-    this.#pending = undefined;
-    return this.#takeHead(joined.latin1Slice(0, close + 4), start + (close + 4 - kept.length));
+    const head = this.#head;
+    const next = head.take(bytes, start, end);
+    if ((next < 0 ? (head.partial?.length ?? 0) : head.length) > MAX_RESPONSE_HEAD_BYTES) return this.#protocolError();
+    return next < 0 ? end : this.#takeHead(head.text, next);
   }
 
   #takeHead(text: string, next: number): number {

@@ -5,6 +5,7 @@ import { FieldLines, parseFieldLines } from './field-lines.ts';
 import { acceptsTrailers, bodyLength, connectionOptions, type ConnectionOptions } from './framing.ts';
 import {
   CODEC_ERROR,
+  HEADERS_TOO_LARGE,
   INVALID_AUTHORITY,
   INVALID_SCHEME,
   LOW_VERSION,
@@ -95,6 +96,13 @@ export function precheckMethod(bytes: Buffer, start: number, end: number): Parse
     if (TOKEN[byte] !== 1) return CODEC_ERROR;
   }
   return limit === start + 32 ? CODEC_ERROR : undefined;
+}
+
+/** What is wrong with an incomplete head whose first `checked` bytes have been looked at before. */
+export function checkPartialHead(partial: Buffer, checked: number): ParseError | undefined {
+  if (partial.length > MAX_REQUEST_HEAD_BYTES) return HEADERS_TOO_LARGE;
+  const previous = checked === 0 ? 0 : (partial[checked - 1] as number);
+  return precheck(partial, checked, partial.length, previous) ?? precheckMethod(partial, partial[0] === 0x0d ? 1 : 0, partial.length);
 }
 
 function classifyVersion(text: string, position: number, target: string): ParseError {

@@ -8,9 +8,10 @@ import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, hasOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
-import { HEAD_END } from './field-lines.ts';
+import { ConnectionAddresses } from './connection-addresses.ts';
+import { HeadBuffer } from './head-buffer.ts';
 import { CODEC_ERROR, HEADERS_TOO_LARGE, type ParseError } from './parse-error.ts';
-import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, parseRequestHead, precheck, precheckMethod } from './request-head.ts';
+import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, checkPartialHead, parseRequestHead } from './request-head.ts';
 import { codecErrorText, fieldText, responseHeadText, statusLine } from './serialize.ts';
 
 const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4, Other: 5 } as const;
@@ -20,8 +21,6 @@ const Pause = { Backpressure: 1, Pipeline: 2 } as const;
 
 /** Requests that may wait behind the one being answered, in bytes; past it the socket is not read. */
 const PIPELINE_LIMIT_BYTES = 64 * 1024;
-/** How much of a head is looked at before its end is searched in the whole read. */
-const HEAD_WINDOW_BYTES = 4096;
 /** After an answer with `connection: close` the peer's bytes are discarded this long before the connection is cut (Envoy's delayed close). */
 export const DELAYED_CLOSE_MS = 1000;
 /** Bytes discarded during that time at the most. */
@@ -59,12 +58,12 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   readonly #owner: ServerCodecOwner;
   readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
-  #localAddress: string | undefined;
-  #remoteAddress: string | undefined;
-  #remoteIp: string | undefined;
+  #known: ConnectionAddresses | undefined;
   #phase: number = Phase.Head;
   #receiver: RequestReceiver | undefined;
-  #pending: Buffer | undefined;
+  readonly #head: HeadBuffer = new HeadBuffer(true);
+  /** Requests that came before the one under way was answered. */
+  #pipelined: Buffer | undefined;
   #pauses = 0;
   #processing = false;
   #responseStarted = false;
@@ -93,19 +92,15 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   }
 
   get localAddress(): string {
-    return (this.#localAddress ??= joinAddress(plainAddress(this.#socket.localAddress), this.#socket.localPort));
+    return this.#addresses().local;
   }
 
   get remoteAddress(): string {
-    return (this.#remoteAddress ??= joinAddress(this.remoteIp, this.#socket.remotePort));
+    return this.#addresses().remote;
   }
 
   get remoteIp(): string {
-    return (this.#remoteIp ??= plainAddress(this.#socket.remoteAddress));
-  }
-
-  get localPort(): number {
-    return this.#socket.localPort ?? 0;
+    return this.#addresses().remoteIp;
   }
 
   /** True while a request is being received or answered. */
@@ -127,8 +122,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     const silence = now - this.#progressMs;
     switch (this.#phase) {
       case Phase.Head:
-        if (this.#pending !== undefined && silence > timeouts.headerMs) this.#refuse(HEADER_TIMEOUT);
-        else if (this.#pending === undefined && silence > timeouts.idleMs) this.#destroy();
+        if (this.#head.partial !== undefined && silence > timeouts.headerMs) this.#refuse(HEADER_TIMEOUT);
+        else if (this.#head.partial === undefined && silence > timeouts.idleMs) this.#destroy();
         return;
       case Phase.Body:
         if ((this.#pauses & Pause.Backpressure) === 0 && silence > timeouts.stallMs) this.#abort('timeout');
@@ -146,7 +141,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   /** Closes when idle; a busy connection closes after its response (draining). */
   drain(): void {
-    if (this.#phase === Phase.Head && this.#pending === undefined) this.#destroy();
+    if (this.#phase === Phase.Head && this.#head.partial === undefined) this.#destroy();
     else this.#close = true;
   }
 
@@ -242,42 +237,17 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   /** Parses one head; returns the position after it, `end` with the bytes kept when it is incomplete, -1 when refused. */
   #readHead(bytes: Buffer, from: number, end: number): number {
-    if (this.#pending !== undefined) return this.#readSplitHead(this.#pending, bytes, from, end);
-    if (this.#sniffing && !looksLikeHttp(bytes, from, end)) return this.#startOther(bytes, from, end);
-    const start = skipEmptyLines(bytes, from, end);
-    if (start === end) return end;
-    const window = bytes.latin1Slice(start, Math.min(end, start + HEAD_WINDOW_BYTES));
-    const close = window.indexOf(HEAD_END);
-    if (close >= 0) return this.#takeHead(window, start + close + 4, close + 4);
-    const far = end - start > HEAD_WINDOW_BYTES ? bytes.subarray(0, end).indexOf(HEAD_END, start, 'latin1') : -1;
-    if (far >= 0) return this.#takeHead(bytes.latin1Slice(start, far + 4), far + 4, far + 4 - start);
-    return this.#keepPartialHead(Buffer.from(bytes.subarray(start, end)), 0) ? end : -1;
-  }
-
-  #readSplitHead(kept: Buffer, bytes: Buffer, from: number, end: number): number {
-    const joined = Buffer.concat([kept, bytes.subarray(from, end)]);
-    const start = skipEmptyLines(joined, 0, joined.length);
-    const close = joined.indexOf(HEAD_END, Math.max(start, kept.length - 3), 'latin1');
-    if (close < 0) return this.#keepPartialHead(joined.subarray(start), Math.max(0, kept.length - start)) ? end : -1;
-    this.#pending = undefined;
-    const next = from + (close + 4 - kept.length);
-    return this.#takeHead(joined.latin1Slice(start, close + 4), next, close + 4 - start);
-  }
-
-  /** Keeps an incomplete head whose first `checked` bytes are known to be possible; false when it was refused. */
-  #keepPartialHead(partial: Buffer, checked: number): boolean {
-    const previous = checked === 0 ? 0 : (partial[checked - 1] as number);
-    const error =
-      partial.length > MAX_REQUEST_HEAD_BYTES
-        ? HEADERS_TOO_LARGE
-        : (precheck(partial, checked, partial.length, previous) ?? precheckMethod(partial, partial[0] === 0x0d ? 1 : 0, partial.length));
-    if (error !== undefined) {
-      this.#refuse(error);
-      return false;
-    }
-    if (this.#pending === undefined) this.#progressMs = this.#clock.now();
-    this.#pending = partial;
-    return true;
+    const head = this.#head;
+    if (this.#sniffing && head.partial === undefined && !looksLikeHttp(bytes, from, end)) return this.#startOther(bytes, from, end);
+    const begun = head.partial !== undefined;
+    const next = head.take(bytes, from, end);
+    if (next >= 0) return this.#takeHead(head.text, next, head.length);
+    if (head.partial === undefined) return end;
+    if (!begun) this.#progressMs = this.#clock.now();
+    const error = checkPartialHead(head.partial, head.keptBefore);
+    if (error === undefined) return end;
+    this.#refuse(error);
+    return -1;
   }
 
   /** Delivers the head in `text`, `headBytes` long; returns `next`, or -1 when it was refused. */
@@ -288,7 +258,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       return -1;
     }
     this.#sniffing = false;
-    if (this.#remoteAddress === undefined) this.#keepAddresses();
+    this.#addresses();
     if (parsed.method === 'CONNECT' && this.#owner.capturesConnect && this.originalDestination === undefined) {
       this.#capture(parsed.authority);
       return next;
@@ -362,8 +332,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   #keepPipelined(bytes: Buffer, start: number, end: number): number {
     const fresh = bytes.subarray(start, end);
-    this.#pending = this.#pending === undefined ? Buffer.from(fresh) : Buffer.concat([this.#pending, fresh]);
-    if (this.#pending.length > PIPELINE_LIMIT_BYTES) this.#pause(Pause.Pipeline);
+    this.#pipelined = this.#pipelined === undefined ? Buffer.from(fresh) : Buffer.concat([this.#pipelined, fresh]);
+    if (this.#pipelined.length > PIPELINE_LIMIT_BYTES) this.#pause(Pause.Pipeline);
     return end;
   }
 
@@ -383,14 +353,14 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     }
     this.#phase = Phase.Head;
     this.#progressMs = this.#clock.now();
-    if (this.#pending === undefined || this.#processing) return;
+    if (this.#pipelined === undefined || this.#processing) return;
     queueMicrotask(() => this.#processPipelined());
   }
 
   #processPipelined(): void {
-    const bytes = this.#pending;
+    const bytes = this.#pipelined;
     if (bytes === undefined || this.#phase !== Phase.Head) return;
-    this.#pending = undefined;
+    this.#pipelined = undefined;
     this.#resume(Pause.Pipeline);
     this.#process(bytes, 0, bytes.length);
     if ((this.#phase as number) === Phase.Body) this.#receiver?.onRequestReadDone();
@@ -411,7 +381,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   #closeGracefully(): void {
     this.#phase = Phase.Closing;
-    this.#pending = undefined;
+    this.#pipelined = undefined;
+    this.#head.clear();
     this.#progressMs = this.#clock.now();
     this.flush();
     if (this.#socket.destroyed) return;
@@ -457,16 +428,15 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     receiver?.onRequestReset(reason);
   }
 
-  /** A socket that was reset no longer tells its addresses, and a line about its request is still to be written. */
-  #keepAddresses(): void {
-    this.#localAddress ??= this.localAddress;
-    this.#remoteAddress ??= this.remoteAddress;
+  /** Asked for with the first request: a line about it may be written after the socket is gone. */
+  #addresses(): ConnectionAddresses {
+    return (this.#known ??= new ConnectionAddresses(this.#socket));
   }
 
   #destroy(): void {
     if (this.#phase === Phase.Closed) return;
     this.#phase = Phase.Closed;
-    this.#pending = undefined;
+    this.#pipelined = undefined;
     dropOutput(this);
     this.#socket.destroy();
     const other = this.#other;
@@ -500,21 +470,4 @@ function looksLikeHttp(bytes: Buffer, from: number, end: number): boolean {
   return limit < from + 16;
 }
 
-/** Position after empty lines before a request line, which a robust server ignores (RFC 9112 2.2). */
-function skipEmptyLines(bytes: Buffer, from: number, end: number): number {
-  let start = from;
-  while (start + 1 < end && bytes[start] === 0x0d && bytes[start + 1] === 0x0a) start += 2;
-  return start;
-}
-
 const HEADER_TIMEOUT: ParseError = { status: 408, details: 'request_header_timeout' };
-
-/** v4-mapped IPv6 addresses are printed as the IPv4 addresses they are. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return '';
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
-}
-
-function joinAddress(address: string, port: number | undefined): string {
-  return address.includes(':') ? `[${address}]:${port ?? 0}` : `${address}:${port ?? 0}`;
-}

@@ -1,0 +1,55 @@
+/** Route → destination → cluster → host: where one request goes, or the reply that says why it goes nowhere. */
+
+import type { OriginalDestination } from '../codec/codec.ts';
+import type { LocalReply } from '../stream/local-reply.ts';
+import type { RequestHead, Stream } from '../stream/stream.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import type { Host } from '../upstream/host.ts';
+import { chooseDestination } from './cluster-choice.ts';
+import type { HeaderOps } from './header-ops.ts';
+import type { LiveDestination, LiveRoute } from './live-route.ts';
+import { rewriteAuthority } from './rewrite.ts';
+import type { Runtime } from './runtime.ts';
+import { NO_HEALTHY_UPSTREAM, PASSTHROUGH_LOOP, TLS_REQUIRED } from './upstream-reply.ts';
+
+/** The weighted destination for `random`, uniform in [0, 1); undefined where the route forwards nowhere. */
+export function destinationOf(live: LiveRoute, random: number): LiveDestination | undefined {
+  const { action } = live.config;
+  return action.kind === 'forward' ? live.destinations[chooseDestination(action.destinations, live.totalWeight, random)] : undefined;
+}
+
+/** A host of `cluster`, or the reply that says why there is none. */
+export function balancedHost(cluster: Cluster): Host | LocalReply {
+  const { mode } = cluster.config.tls;
+  if (mode === 'SIMPLE' || mode === 'MUTUAL') return TLS_REQUIRED;
+  return cluster.pick() ?? NO_HEALTHY_UPSTREAM;
+}
+
+/** The host that stands for `destination` in a cluster without endpoints of its own, or the reply. */
+export function originalHost(cluster: Cluster, destination: OriginalDestination, isOwnListener: (address: string, port: number) => boolean): Host | LocalReply {
+  if (isOwnListener(destination.address, destination.port)) return PASSTHROUGH_LOOP;
+  return cluster.pickOriginal(destination.address, destination.port);
+}
+
+export function clusterOf(destination: LiveDestination, runtime: Runtime): Cluster | undefined {
+  return runtime.clusters.get(destination.config.cluster);
+}
+
+/** Header operations, authority and path as the upstream is to see them, in Envoy's order: operations, host, path. */
+export function prepareUpstreamHead(request: RequestHead, live: LiveRoute, destination: LiveDestination, stream: Stream): void {
+  const { headers } = request;
+  const { timeoutMs } = live.config;
+  if (timeoutMs !== undefined) headers.add('x-envoy-expected-rq-timeout-ms', String(timeoutMs));
+  headers.add('x-envoy-attempt-count', '1');
+  const { requestOps } = destination;
+  for (let i = 0; i < requestOps.length; i++) (requestOps[i] as HeaderOps)(headers, stream);
+  if (destination.authority !== undefined) rewriteAuthority(request, destination.authority);
+  live.rewrite?.(request);
+}
+
+/** Authority without its port and without the brackets of an IPv6 literal. */
+export function authorityHost(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  const host = colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}
