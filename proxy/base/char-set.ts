@@ -1,6 +1,6 @@
-/** Sets of ASCII characters, what one position of a regex may be; other characters are no members of any set. */
+/** Sets of byte values: what one position of a regex may be. */
 
-const SIZE = 128;
+const SIZE = 256;
 
 export class CharSet {
   /** One bit a character. */
@@ -12,7 +12,7 @@ export class CharSet {
     return set;
   }
 
-  static char(code: number): CharSet {
+  static one(code: number): CharSet {
     return CharSet.of([code, code]);
   }
 
@@ -28,7 +28,7 @@ export class CharSet {
     return this.#build((code) => !this.has(code));
   }
 
-  /** With every letter also in its other case. */
+  /** With every letter A–Z also in its other case. */
   folded(): CharSet {
     return this.#build((code) => this.has(code) || (isLetter(code) && this.has(code ^ 0x20)));
   }

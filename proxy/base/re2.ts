@@ -4,10 +4,11 @@
  * re2js is linear but 10 to 30 times slower than what most regexes need, so those that are no more than literals and
  * `.*` become string comparisons, and those that JavaScript's engine provably runs in linear time run there.
  * Values are byte strings (see `bytes.ts`) that hold one line of a message: a path, a header or query value, no LF.
+ * Patterns are matched byte by byte too, as Envoy does: a dot is one byte of `é`, not all of it.
  */
 
 import { RE2JS } from 're2js';
-import { isAscii, toByteString } from './bytes.ts';
+import { toByteString } from './bytes.ts';
 import { createGlobMatch } from './regex-glob.ts';
 import { hasLoopedGroup, isDeterministic, isNullable, maxLength, nativeSource } from './regex-native.ts';
 import { parseRegex } from './regex-syntax.ts';
@@ -15,7 +16,7 @@ import { parseRegex } from './regex-syntax.ts';
 /** What is wrong with `pattern` as RE2 syntax, or undefined. */
 export function regexProblem(pattern: string): string | undefined {
   try {
-    RE2JS.compile(pattern);
+    compileBytes(pattern);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -27,19 +28,18 @@ export function regexProblem(pattern: string): string | undefined {
  * @throws when the pattern is not RE2; configuration is checked with `regexProblem` before.
  */
 export function createFullMatch(pattern: string): (value: string) => boolean {
-  const compiled = RE2JS.compile(pattern);
-  const parsed = parseRegex(pattern);
-  if (parsed === undefined) return (value) => fullMatch(compiled, value);
+  const compiled = compileBytes(pattern);
+  const parsed = parseRegex(toByteString(pattern));
+  if (parsed === undefined) return (value) => compiled.testExact(value);
   const glob = createGlobMatch(parsed.body);
   if (glob !== undefined) return glob;
-  if (!isDeterministic(parsed.body)) return (value) => fullMatch(compiled, value);
+  if (!isDeterministic(parsed.body)) return (value) => compiled.testExact(value);
   const native = new RegExp(`^(?:${nativeSource(parsed.body)})$`);
-  // The native form knows ASCII only: what it takes is right, what it refuses may hold a longer character.
-  return (value) => native.test(value) || (!isAscii(value) && fullMatch(compiled, value));
+  return (value) => native.test(value);
 }
 
-function fullMatch(compiled: RE2JS, value: string): boolean {
-  return compiled.testExact(isAscii(value) ? value : Buffer.from(value, 'latin1'));
+function compileBytes(pattern: string): RE2JS {
+  return RE2JS.compile(toByteString(pattern));
 }
 
 /** A literal piece, or the number of a group. */
@@ -49,7 +49,7 @@ type SubstitutionPart = string | number;
 export function substitutionProblem(pattern: string, substitution: string): string | undefined {
   const parts = parseSubstitution(substitution);
   if (typeof parts === 'string') return parts;
-  const groups = RE2JS.compile(pattern).groupCount();
+  const groups = compileBytes(pattern).groupCount();
   const beyond = parts.find((part) => typeof part === 'number' && part > groups);
   return beyond === undefined ? undefined : `\\${beyond} names a group, the expression has ${groups === 0 ? 'none' : `only ${groups}`}`;
 }
@@ -60,13 +60,12 @@ export function substitutionProblem(pattern: string, substitution: string): stri
  * @throws when the pattern is not RE2 or the substitution has another escape than `\0`…`\9` and `\\`.
  */
 export function createReplaceAll(pattern: string, substitution: string): (value: string) => string {
-  const compiled = RE2JS.compile(pattern);
+  const compiled = compileBytes(pattern);
   const parts = parseSubstitution(substitution);
   if (typeof parts === 'string') throw new SyntaxError(parts);
   if (parts.some((part) => typeof part === 'number' && part > compiled.groupCount())) return (value) => value;
   const native = nativeSearch(pattern);
-  if (native === undefined) return (value) => replaceWith(compiled, parts, value);
-  return (value) => (isAscii(value) ? replaceNatively(native, parts, value) : replaceWith(compiled, parts, value));
+  return native === undefined ? (value) => replaceWith(compiled, parts, value) : (value) => replaceNatively(native, parts, value);
 }
 
 /**
@@ -74,7 +73,7 @@ export function createReplaceAll(pattern: string, substitution: string): (value:
  * be empty are left to re2js, whose rules for them differ.
  */
 function nativeSearch(pattern: string): RegExp | undefined {
-  const parsed = parseRegex(pattern);
+  const parsed = parseRegex(toByteString(pattern));
   if (parsed === undefined || !isDeterministic(parsed.body) || isNullable(parsed.body) || hasLoopedGroup(parsed.body)) return undefined;
   if (!parsed.anchoredStart && maxLength(parsed.body) === Infinity) return undefined;
   return new RegExp(`${parsed.anchoredStart ? '^' : ''}(?:${nativeSource(parsed.body)})${parsed.anchoredEnd ? '$' : ''}`, 'g');
@@ -93,17 +92,16 @@ function replaceNatively(native: RegExp, parts: readonly SubstitutionPart[], val
 }
 
 function replaceWith(compiled: RE2JS, parts: readonly SubstitutionPart[], value: string): string {
-  const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
-  const matcher = compiled.matcher(text);
+  const matcher = compiled.matcher(value);
   let result = '';
   let end = -1;
   while (matcher.find()) {
     if (matcher.start() === matcher.end() && matcher.start() === end) continue;
-    result += toByteString(text.slice(Math.max(end, 0), matcher.start()));
-    for (const part of parts) result += typeof part === 'string' ? part : toByteString(matcher.group(part) ?? '');
+    result += value.slice(Math.max(end, 0), matcher.start());
+    for (const part of parts) result += typeof part === 'string' ? part : (matcher.group(part) ?? '');
     end = matcher.end();
   }
-  return end === -1 ? value : result + toByteString(text.slice(end));
+  return end === -1 ? value : result + value.slice(end);
 }
 
 /** The pieces, or what is wrong. */

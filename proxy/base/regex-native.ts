@@ -75,7 +75,7 @@ export function hasLoopedGroup(regex: Regex, inLoop = false): boolean {
   }
 }
 
-/** The same regex in JavaScript's syntax; it matches ASCII text only. */
+/** The same regex in JavaScript's syntax, for byte strings. */
 export function nativeSource(regex: Regex): string {
   switch (regex.kind) {
     case 'set':

@@ -19,8 +19,8 @@ export interface ParsedRegex {
   readonly anchoredEnd: boolean;
 }
 
-/** Any character: RE2's dot takes all but LF, and no value matched here has an LF. */
-export const ANY = CharSet.of([0, 127]);
+/** Any byte: RE2's dot takes all but LF, and no value matched here has an LF. */
+export const ANY = CharSet.of([0, 255]);
 
 const DIGITS = CharSet.of([0x30, 0x39]);
 const WORDS = CharSet.of([0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]);
@@ -35,7 +35,7 @@ const CLASSES: Readonly<Record<string, CharSet>> = {
 };
 const CONTROLS: Readonly<Record<string, number>> = { a: 7, f: 12, n: 10, r: 13, t: 9, v: 11 };
 
-/** `pattern` must already be known to be valid RE2; undefined when it uses more than is read here. */
+/** `pattern`: a byte string already known to be valid RE2. Undefined when it uses more than is read here. */
 export function parseRegex(pattern: string): ParsedRegex | undefined {
   const ignoreCase = pattern.startsWith('(?i)');
   let text = ignoreCase ? pattern.slice(4) : pattern;
@@ -108,7 +108,7 @@ class RegexReader {
       case '?':
         throw UNKNOWN;
       default:
-        return this.#single(CharSet.char(asciiCode(char)));
+        return this.#single(CharSet.one(this.#byteOf(char)));
     }
   }
 
@@ -152,9 +152,9 @@ class RegexReader {
     const set = CLASSES[char];
     if (set !== undefined) return set;
     const control = CONTROLS[char];
-    if (control !== undefined) return CharSet.char(control);
+    if (control !== undefined) return CharSet.one(control);
     if (/[A-Za-z0-9]/.test(char)) throw UNKNOWN;
-    return CharSet.char(asciiCode(char));
+    return CharSet.one(this.#byteOf(char));
   }
 
   /** After `[`. */
@@ -180,7 +180,14 @@ class RegexReader {
 
   #bracketChar(): CharSet {
     const char = this.#next();
-    return char === '\\' ? this.#escape() : CharSet.char(asciiCode(char));
+    return char === '\\' ? this.#escape() : CharSet.one(this.#byteOf(char));
+  }
+
+  #byteOf(char: string): number {
+    const code = char.charCodeAt(0);
+    // Case-folding beyond ASCII is left to re2js.
+    if (this.#ignoreCase && code > 0x7f) throw UNKNOWN;
+    return code;
   }
 
   #next(): string {
@@ -197,10 +204,4 @@ class RegexReader {
     this.#at += text.length;
     return true;
   }
-}
-
-function asciiCode(char: string): number {
-  const code = char.charCodeAt(0);
-  if (code > 0x7f) throw UNKNOWN;
-  return code;
 }
