@@ -15,6 +15,7 @@ import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
 import { authorityHost, clusterOf, balancedHost, destinationOf, originalHost, prepareUpstreamHead } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
+import type { VirtualHost } from '../router/virtual-host.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from '../router/upstream-request.ts';
 import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
 import type { HeaderList } from '../stream/header-list.ts';
@@ -50,6 +51,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   readonly #listener: HttpListener;
   readonly #writer: ResponseWriter;
+  #virtualHost: VirtualHost<LiveRoute> | undefined;
   #live: LiveRoute | undefined;
   #destination: LiveDestination | undefined;
   #upstream: UpstreamRequest | undefined;
@@ -222,14 +224,12 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     const { runtime, config } = this.#listener;
     this.#port = this.#writer.originalDestination?.port ?? destinationPort(config.routing, request.authority, runtime);
     const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
+    this.#virtualHost = virtualHost;
     if (virtualHost === undefined) return ROUTE_NOT_FOUND;
     info.virtualHost = virtualHost.config.name;
     if (virtualHost.config.requireTls === true && request.scheme !== 'https') return redirectReply(301, httpsRedirectLocation(request));
     const live = virtualHost.match(request);
-    if (live === undefined) {
-      this.#listener.explainMiss(this, virtualHost);
-      return ROUTE_NOT_FOUND;
-    }
+    if (live === undefined) return ROUTE_NOT_FOUND;
     this.#live = live;
     info.routeName = live.config.name;
     info.routeOrigin = live.config.origin;
@@ -347,6 +347,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     this.#complete();
     this.#writer.writeEnd(undefined);
     this.#writer.flush();
+    if (info.flags !== 0) this.#listener.explain(this, { virtualHost: this.#virtualHost, cluster: info.cluster as Cluster | undefined });
   }
 
   /** Response filters, header operations, the headers every response gets; then the head leaves. */

@@ -3,12 +3,11 @@
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
-import type { LiveRoute } from '../router/live-route.ts';
 import type { Runtime } from '../router/runtime.ts';
-import type { VirtualHost } from '../router/virtual-host.ts';
 import { HeaderList } from '../stream/header-list.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
@@ -17,18 +16,25 @@ import { ListenerStats } from '../telemetry/stats.ts';
 import type { Socket } from 'node:net';
 import { Tunnel, type TunnelOutcome } from '../tcp/tunnel.ts';
 import { ActiveStream } from './active-stream.ts';
+import { whySentence, type WhyFacts } from './why.ts';
 
 export interface HttpDeps {
   readonly clock: EventClock;
   readonly random: Random;
   /** Told once for every stream, a head the codec refused included. Must not throw. */
   readonly onComplete: (stream: Stream) => void;
+  /** Told why the proxy answered by itself; at most a few times a second. */
+  readonly onExplained: (sentence: string) => void;
   /** True where a pass-through request would come back to this proxy. */
   readonly isOwnListener: (address: string, port: number) => boolean;
 }
 
 /** Limits against slow peers; Envoy as Istio sets it has none for heads (proxy-semantics D.2 row 21 asks for them). */
 export const TIMEOUTS: ServerConnectionTimeouts = { headerMs: 15_000, idleMs: 3_600_000, stallMs: 300_000 };
+
+/** Sentences in the process log about answers of our own: enough to see what is wrong, too few to be a load. */
+const EXPLANATIONS_AT_ONCE = 20;
+const EXPLANATIONS_PER_SECOND = 2;
 
 export class HttpListener implements ServerCodecOwner {
   config: ListenerConfig;
@@ -41,6 +47,7 @@ export class HttpListener implements ServerCodecOwner {
     return this.config.direction === 'outbound' && this.config.routing.kind === 'by-port';
   }
 
+  readonly #explanations: TokenBucket;
   readonly #connections: Set<Http1ServerConnection> = new Set();
   #onEmpty: (() => void) | undefined;
 
@@ -48,6 +55,7 @@ export class HttpListener implements ServerCodecOwner {
     this.config = config;
     this.runtime = runtime;
     this.deps = deps;
+    this.#explanations = new TokenBucket(EXPLANATIONS_AT_ONCE, EXPLANATIONS_PER_SECOND, deps.clock.now());
   }
 
   /** Takes over an accepted socket; returns what must be called with each read. */
@@ -134,11 +142,11 @@ export class HttpListener implements ServerCodecOwner {
     this.deps.onComplete(stream);
   }
 
-  /** Says which routes were tried and which condition failed; the answer to "why 404". */
-  explainMiss(stream: Stream, virtualHost: VirtualHost<LiveRoute>): void {
-    const tried = virtualHost.explain(stream.request).slice(0, 5);
-    const reasons = tried.map(({ route, failed }) => `${route}: ${failed ?? 'matched'}`);
-    stream.info.why = `no route of ${virtualHost.config.name} matches; tried ${reasons.join('; ')}`;
+  /** Tells the log why the proxy answered by itself, at a bounded rate. */
+  explain(stream: Stream, facts: WhyFacts): void {
+    if (!this.#explanations.take(this.deps.clock.now())) return;
+    const sentence = whySentence(stream, facts);
+    if (sentence !== undefined) this.deps.onExplained(sentence);
   }
 
   /** About once a second. */

@@ -42,12 +42,13 @@ export class VirtualHost<R> {
     return index === -1 ? undefined : routes[index];
   }
 
-  /** The routes tried, in order, up to and including the one that matched. */
-  explain(request: RequestHead): TriedRoute[] {
+  /** The routes tried, in order, up to and including the one that matched; at most `limit` of them. */
+  explain(request: RequestHead, limit: number = Number.POSITIVE_INFINITY): TriedRoute[] {
     const { matches } = (this.#compiled ??= this.#compile());
     const pathLength = pathLengthOf(request.path);
     const tried: TriedRoute[] = [];
     for (const [position, config] of this.config.routes.entries()) {
+      if (tried.length >= limit) break;
       const failed = matches[position]?.failure(request, pathLength);
       const route = { route: config.name, index: config.index };
       if (failed === undefined) return [...tried, { ...route, matched: true }];

@@ -26,6 +26,8 @@ export interface ProxyRuntimeDeps {
   readonly resolver: Resolver;
   /** Told once for every stream. */
   readonly onComplete: (stream: Stream) => void;
+  /** One sentence of why the proxy answered by itself; at most a few a second. */
+  readonly onExplained: (sentence: string) => void;
   /** A filter threw: a bug in the filter. */
   readonly onFilterError: (filter: string, error: unknown) => void;
 }
@@ -63,6 +65,7 @@ export class ProxyRuntime {
       clock: deps.clock,
       random: deps.random,
       onComplete: deps.onComplete,
+      onExplained: deps.onExplained,
       isOwnListener: (address, port) => own.has(address) && this.#boundPortNumbers().has(port),
     };
   }

@@ -4,8 +4,10 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { systemClock } from '../base/clock.ts';
 import { createEventClock } from '../base/event-clock.ts';
 import { systemRandom } from '../base/random.ts';
+import type { TelemetryView } from '../admin/view.ts';
 import type { CommandContext } from '../cli/command.ts';
 import type { Bootstrap } from '../cli/options.ts';
+import { readVersion } from '../cli/version.ts';
 import { createProcessLog, type Logger, type ProcessLog } from '../telemetry/logger.ts';
 import { createIstioMetrics, type IstioMetrics } from '../telemetry/metrics/istio-metrics.ts';
 import { resetCounters } from '../telemetry/metrics/proxy-stats.ts';
@@ -62,7 +64,7 @@ export class Server {
       onApplied: () => this.#applied(),
     });
     this.#view = this.#createView();
-    this.#sideServers = new SideServers(bootstrap.ports, this.#view, this.#metrics);
+    this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bind, view: this.#view, telemetry: this.#telemetry() });
   }
 
   /**
@@ -108,6 +110,7 @@ export class Server {
 
   #createRuntime(): ProxyRuntime {
     const log = this.#processLog.scoped('filter');
+    const why = this.#processLog.scoped('why');
     return new ProxyRuntime({
       clock: createEventClock(systemClock),
       random: systemRandom,
@@ -116,6 +119,7 @@ export class Server {
         this.#metrics.record(stream);
         this.#accessLogging.log(stream);
       },
+      onExplained: (sentence) => why.info(sentence),
       onFilterError: (filter, error) => log.error(`filter ${filter} threw: ${error instanceof Error ? error.stack : String(error)}`),
     });
   }
@@ -134,10 +138,21 @@ export class Server {
       options: { ...bootstrap },
       actions: {
         drainListeners: () => this.#runtime.drainListeners(),
-        quit: () => lifecycle.stop('POST /quitquitquit'),
+        quit: () => lifecycle.drain('POST /quitquitquit'),
         resetCounters: () => this.#resetCounters(),
       },
     });
+  }
+
+  #telemetry(): TelemetryView {
+    const logging = this.#accessLogging;
+    return {
+      istio: this.#metrics,
+      version: readVersion(),
+      get accessLog() {
+        return logging.stats();
+      },
+    };
   }
 
   /** What serves; while listeners are being bound, what will. */

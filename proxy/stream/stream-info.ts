@@ -58,8 +58,6 @@ export class StreamInfo {
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
   attemptCount = 0;
-  /** One sentence of why, where the proxy itself answered: which routes were tried, what failed, file and line. */
-  why: string | undefined = undefined;
 
   get downstreamLocalAddress(): string {
     return this.downstream?.localAddress ?? '';

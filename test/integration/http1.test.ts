@@ -253,7 +253,9 @@ t.test('no healthy upstream, unknown cluster, no route', async (t) => {
   t.match(await request(t, miss.port), { status: 404, text: '' });
   const { info } = await miss.completed();
   t.equal(info.details, 'route_not_found');
-  t.match(info.why, /no route of all matches; tried default: .*only/);
+  t.match(miss.explanations[0], /^404 for GET localhost\/: no route of all matches; tried default: .*only/);
+  t.match(unknown.explanations[0], /^503 for .* does not exist: nowhere$/);
+  t.match(none.explanations[0], /route default chose upstream, which has no endpoint/);
 });
 
 t.test('an answer before the end of the request closes; the body is never taken for a request', async (t) => {

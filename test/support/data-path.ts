@@ -26,6 +26,8 @@ export interface DataPath {
   readonly runtime: ProxyRuntime;
   /** In order of completion. */
   readonly streams: readonly Stream[];
+  /** Sentences for the process log. */
+  readonly explanations: readonly string[];
   /** The next completed stream that was not taken before. */
   completed(): Promise<Stream>;
 }
@@ -84,11 +86,13 @@ export function configOf(options: DataPathOptions): RuntimeConfig {
 /** Starts the data path; it is destroyed with the test. */
 export async function startDataPath(t: TestScope, options: DataPathOptions): Promise<DataPath> {
   const streams: Stream[] = [];
+  const explanations: string[] = [];
   const runtime = new ProxyRuntime({
     clock: createEventClock(),
     random: seededRandom(7),
     resolver: systemResolver,
     onComplete: (stream) => streams.push(stream),
+    onExplained: (sentence) => explanations.push(sentence),
     onFilterError: (filter, error) => {
       throw new Error(`filter ${filter} threw`, { cause: error });
     },
@@ -100,6 +104,7 @@ export async function startDataPath(t: TestScope, options: DataPathOptions): Pro
     port: bound.ports['80'] ?? bound.outbound ?? 0,
     runtime,
     streams,
+    explanations,
     completed: () => {
       const wanted = taken++;
       return eventually(() => streams[wanted], `stream ${wanted + 1} to complete`);
