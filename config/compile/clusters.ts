@@ -3,6 +3,8 @@
 import type { ClusterConfig } from '../runtime/cluster.ts';
 import type { EndpointConfig } from '../runtime/endpoint.ts';
 import { originOf } from '../load/types.ts';
+import type { Reuse } from './reuse.ts';
+import type { CompileTrace } from './trace.ts';
 import type { DestinationRules, EffectiveRule } from './destination-rules.ts';
 import type { EndpointSource, LabelledEndpoint } from './endpoints.ts';
 import { endpointsOf } from './endpoints.ts';
@@ -10,7 +12,6 @@ import { selects } from './labels.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
 import { BLACK_HOLE_CLUSTER, outboundCluster, PASSTHROUGH_CLUSTER } from './names.ts';
-import type { EffectivePolicy } from './traffic-policy.ts';
 import { clusterPolicy, effectivePolicy } from './traffic-policy.ts';
 
 export interface ClusterInput {
@@ -19,8 +20,8 @@ export interface ClusterInput {
   readonly rules: DestinationRules;
   readonly endpoints: EndpointSource;
   readonly mesh: MeshSettings;
-  /** Told of every cluster made, so that `explain` can print the whole policy. */
-  onCluster?(cluster: ClusterConfig, policy: EffectivePolicy): void;
+  readonly reuse: Reuse;
+  readonly trace: CompileTrace | undefined;
 }
 
 /** Everything the workload may send to. An ExternalName has no cluster of its own. */
@@ -77,12 +78,12 @@ interface ClusterParts {
   readonly endpoints: readonly EndpointConfig[];
 }
 
-function createCluster({ service, port, rule, subset, endpoints }: ClusterParts, { mesh, endpoints: source, onCluster }: ClusterInput): ClusterConfig {
+function createCluster({ service, port, rule, subset, endpoints }: ClusterParts, { mesh, endpoints: source, reuse, trace }: ClusterInput): ClusterConfig {
   const policy = effectivePolicy(rule, port.number, subset, mesh);
   const settings = clusterPolicy(policy, service, mesh);
   const discovery = discoveryOf(service, settings.loadBalancer.policy, source.mode);
   const targetPort = typeof port.target === 'number' ? port.target : port.number;
-  const cluster: ClusterConfig = {
+  const cluster = reuse.cluster({
     name: outboundCluster(port.number, subset, service.host),
     discovery,
     endpoints: discovery === 'ORIGINAL_DST' ? [] : endpoints,
@@ -94,8 +95,8 @@ function createCluster({ service, port, rule, subset, endpoints }: ClusterParts,
     subset,
     origin: originOf(service.source),
     ...(rule !== undefined && { policyOrigin: originOf(rule.resource.source) }),
-  };
-  onCluster?.(cluster, policy);
+  });
+  trace?.policies.set(cluster, policy);
   return cluster;
 }
 

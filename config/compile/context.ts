@@ -5,14 +5,14 @@ import type { ClusterConfig } from '../runtime/cluster.ts';
 import type { WorkloadConfig } from '../runtime/endpoint.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
 import type { Problem } from '../runtime/problem.ts';
-import type { RouteConfig, RouteTableConfig } from '../runtime/route.ts';
+import type { RouteTableConfig } from '../runtime/route.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { EndpointSource } from './endpoints.ts';
-import type { HttpRule } from './http-rule.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { MeshService } from './mesh-service.ts';
 import type { NodeOptions } from './node.ts';
-import type { EffectivePolicy } from './traffic-policy.ts';
+import type { CompileTrace } from './trace.ts';
+import type { Reuse } from './reuse.ts';
 import type { PreparedVirtualService } from './virtual-services.ts';
 
 export interface CompileContext {
@@ -29,14 +29,10 @@ export interface CompileContext {
   readonly virtualServices: readonly PreparedVirtualService[];
   readonly rules: DestinationRules;
   readonly endpoints: EndpointSource;
-  readonly trace: CompileTrace;
+  readonly reuse: Reuse;
+  /** Kept only where somebody asks: it holds on to everything a compilation goes through. */
+  readonly trace: CompileTrace | undefined;
   report(problem: Problem): void;
-}
-
-/** What lies behind the parts of the configuration, for `explain`: the resources' fields that this version does not act on are here too. */
-export interface CompileTrace {
-  readonly rules: Map<RouteConfig, HttpRule>;
-  readonly policies: Map<ClusterConfig, EffectivePolicy>;
 }
 
 /** What one side of the proxy (outbound, inbound, gateway) adds to the configuration. */

@@ -4,21 +4,21 @@ import type { ClusterConfig } from '../runtime/cluster.ts';
 import type { RuntimeDelta } from '../runtime/delta.ts';
 import type { RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
 import type { RuntimeConfig } from '../runtime/runtime-config.ts';
-import { deepFreeze, partHash } from './part-hash.ts';
+import { deepFreeze, isSameContent } from './part-hash.ts';
 
 type TableDelta = RuntimeDelta['routeTables']['changed'][number];
 
-/** Both must come from `compile` or `applyDelta`. Parts are compared by their hashes, which each is asked for once in its life. */
+/** Parts that `after` shares with `before` (see `compile`) are told apart at once, the others by content. */
 export function diff(before: RuntimeConfig, after: RuntimeConfig): RuntimeDelta {
   const tables = Object.values(after.routeTables).flatMap((table) => tableDelta(before.routeTables[table.name], table));
   return {
     fromVersion: before.version,
     version: after.version,
-    ...(!isSame(before.node, after.node) && { node: after.node }),
-    ...(!isSame(before.telemetry, after.telemetry) && { telemetry: after.telemetry }),
-    ...(!isSame(before.listeners, after.listeners) && { listeners: after.listeners }),
+    ...(!isSameContent(before.node, after.node) && { node: after.node }),
+    ...(!isSameContent(before.telemetry, after.telemetry) && { telemetry: after.telemetry }),
+    ...(!isSameContent(before.listeners, after.listeners) && { listeners: after.listeners }),
     clusters: {
-      changed: Object.values(after.clusters).filter((cluster) => !isSame(before.clusters[cluster.name], cluster)),
+      changed: Object.values(after.clusters).filter((cluster) => !isSameContent(before.clusters[cluster.name], cluster)),
       removed: Object.keys(before.clusters).filter((name) => after.clusters[name] === undefined),
     },
     routeTables: { changed: tables, removed: Object.keys(before.routeTables).filter((name) => after.routeTables[name] === undefined) },
@@ -43,13 +43,10 @@ export function applyDelta(config: RuntimeConfig, delta: RuntimeDelta): RuntimeC
   });
 }
 
-function isSame(a: object | undefined, b: object): boolean {
-  return a === b || (a !== undefined && partHash(a) === partHash(b));
-}
-
 function tableDelta(before: RouteTableConfig | undefined, after: RouteTableConfig): readonly TableDelta[] {
+  if (before === after) return [];
   const old = new Map(before?.virtualHosts.map((virtualHost) => [virtualHost.name, virtualHost]));
-  const changed = after.virtualHosts.filter((virtualHost) => !isSame(old.get(virtualHost.name), virtualHost));
+  const changed = after.virtualHosts.filter((virtualHost) => !isSameContent(old.get(virtualHost.name), virtualHost));
   const kept = new Set(after.virtualHosts.map(({ name }) => name));
   const removed = [...old.keys()].filter((name) => !kept.has(name));
   const isNew = before === undefined;

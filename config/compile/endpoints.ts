@@ -77,11 +77,11 @@ function selectedPods(namespace: string, selector: Labels, port: MeshPort, { wor
   });
 }
 
-/** WorkloadEntries behind a Kubernetes Service or ServiceEntry; a name in place of an address needs DNS. */
+/** WorkloadEntries behind a Kubernetes Service or ServiceEntry. */
 function selectedEntries(namespace: string, selector: Labels, port: MeshPort, workloads: Workloads, names = false): readonly LabelledEndpoint[] {
   return workloads.selectEntries(namespace, selector).flatMap((entry) => {
     const address = entry.spec.address;
-    if (address === undefined || !(names || isStaticAddress(address))) return [];
+    if (address === undefined || !canReach(address, names)) return [];
     return [createEndpoint(address, entryPort(entry.spec, port), entry.spec.weight ?? 1, entryDetails(entry))];
   });
 }
@@ -102,7 +102,7 @@ function endpointsOfEntry(service: MeshService, entry: Resource<ServiceEntrySpec
   if (selector !== undefined && !isEmpty(selector)) {
     return [...selectedEntries(namespace, selector, target, workloads, names), ...podsOfEntry(namespace, selector, target, workloads)];
   }
-  const written = (entry.spec.endpoints ?? []).filter(({ address }) => address !== undefined && (names || isStaticAddress(address)));
+  const written = (entry.spec.endpoints ?? []).filter(({ address }) => address !== undefined && canReach(address, names));
   if (written.length === 0 && names) return [createEndpoint(service.host, entryPort({}, target), 1, writtenEndpointDetails({}, {}, namespace))];
   return written.map((spec) => createEndpoint(spec.address as string, entryPort(spec, target), spec.weight ?? 1, writtenEndpointDetails(spec, spec.labels ?? {}, namespace)));
 }
@@ -115,14 +115,14 @@ function podsOfEntry(namespace: string, selector: Labels, port: MeshPort, worklo
   });
 }
 
-/** The entry's own port of that name, else the service's targetPort, else its number; a unix socket has none. */
+/** The entry's own port of that name, else the service's targetPort, else its number. */
 function entryPort(spec: WorkloadEntrySpec, port: MeshPort): number {
-  if (spec.address?.startsWith('unix://') === true) return 0;
   return spec.ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number);
 }
 
-function isStaticAddress(address: string): boolean {
-  return isIP(address) !== 0 || address.startsWith('unix://');
+/** A name in place of an address needs DNS; unix sockets are left out (the analysis says so). */
+function canReach(address: string, names: boolean): boolean {
+  return isIP(address) !== 0 || (names && !address.startsWith('unix:'));
 }
 
 function createEndpoint(address: string, port: number, weight: number, { labels, facts }: WorkloadDetails): LabelledEndpoint {

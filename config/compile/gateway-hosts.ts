@@ -75,7 +75,7 @@ function routesOf(virtualService: PreparedVirtualService, { gateway, server }: G
     routes = compileRoutes(virtualService, {
       client: { namespace, labels, gateway, port },
       destinations: { clusterDomain, listenerPort: port, service: (host) => services.get(host) },
-      onRoute: (route, rule) => context.trace.rules.set(route, rule),
+      trace: context.trace,
     });
     compiled.set(key, routes);
   }

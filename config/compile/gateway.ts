@@ -1,8 +1,10 @@
 /** Gateway mode: the HTTP servers of the Gateways that select this workload, their listeners and route tables (istio-api.md section 4). */
 
+import { isIP } from 'node:net';
 import type { Resource } from '../load/types.ts';
 import type { GatewaySpec, Server } from '../resources/gateway.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
+import type { RouteTableConfig } from '../runtime/route.ts';
 import { fixedClusters, outboundClusters } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
 import { gatewayVirtualHosts } from './gateway-hosts.ts';
@@ -37,12 +39,11 @@ interface PortGroup {
 export function gatewayParts(context: CompileContext): ConfigParts {
   const { mesh, rules, endpoints, node } = context;
   const services = oneForEachHost(context.visibleServices, node.namespace);
-  const onCluster = context.trace.policies.set.bind(context.trace.policies);
   const groups = portGroups(selectedServers(context), context);
   return {
     listeners: groups.map((group) => gatewayListener(group, context)),
-    tables: groups.map((group) => ({ name: gatewayTable(group.port, group.bind), virtualHosts: gatewayVirtualHosts(group.servers, services, context) })),
-    clusters: [...outboundClusters({ services, rules, endpoints, mesh, onCluster }), ...fixedClusters(mesh, 'gateway')],
+    tables: groups.map((group) => gatewayRoutes(group, services, context)),
+    clusters: [...outboundClusters({ services, rules, endpoints, mesh, reuse: context.reuse, trace: context.trace }), ...fixedClusters(mesh, 'gateway')],
   };
 }
 
@@ -75,8 +76,13 @@ function portGroups(servers: readonly GatewayServer[], context: CompileContext):
     else if (isPlainHttp(server) === isPlainHttp(group[0] as GatewayServer)) group.push(server);
     else context.report(conflict(server, group[0] as GatewayServer));
   }
-  const plain = [...groups.values()].filter((group): group is [GatewayServer, ...GatewayServer[]] => group[0] !== undefined && isPlainHttp(group[0]));
+  const plain = [...groups.values()].filter((group): group is [GatewayServer, ...GatewayServer[]] => group[0] !== undefined && isServed(group[0]));
   return plain.map((group) => ({ port: group[0].port, bind: group[0].server.bind, servers: group }));
+}
+
+/** TLS is not terminated and unix sockets are not served; the analysis says so. */
+function isServed(server: GatewayServer): boolean {
+  return isPlainHttp(server) && isIP(server.server.bind ?? '0.0.0.0') !== 0;
 }
 
 function isPlainHttp({ server }: GatewayServer): boolean {
@@ -87,6 +93,11 @@ function isPlainHttp({ server }: GatewayServer): boolean {
 function conflict(dropped: GatewayServer, kept: GatewayServer) {
   const { resource } = kept.place.source;
   return problemAt(below(dropped.place, 'port'), 'warning', `port ${dropped.port} is already served as ${kept.server.port.protocol ?? ''} by ${resource}; this server is left out`);
+}
+
+function gatewayRoutes({ port, bind, servers }: PortGroup, services: ReadonlyMap<string, MeshService>, context: CompileContext): RouteTableConfig {
+  const name = gatewayTable(port, bind);
+  return { name, virtualHosts: gatewayVirtualHosts(servers, services, context).map(context.reuse.virtualHosts(name)) };
 }
 
 function gatewayListener({ port, bind, servers }: PortGroup, { node, mesh }: CompileContext): ListenerConfig {

@@ -1,12 +1,10 @@
 /** Snapshot + who it is for → runtime configuration: the compile steps in order. */
 
 import type { Snapshot } from '../load/types.ts';
-import type { ClusterConfig } from '../runtime/cluster.ts';
-import type { ListenerConfig } from '../runtime/listener.ts';
 import type { Problem } from '../runtime/problem.ts';
-import type { RouteTableConfig } from '../runtime/route.ts';
 import type { RuntimeConfig } from '../runtime/runtime-config.ts';
-import type { CompileContext, CompileTrace, ConfigParts } from './context.ts';
+import { assembleConfig } from './assemble.ts';
+import type { CompileContext, ConfigParts } from './context.ts';
 import { indexDestinationRules } from './destination-rules.ts';
 import { endpointSource } from './endpoints.ts';
 import { gatewayParts } from './gateway.ts';
@@ -14,13 +12,13 @@ import { inboundParts } from './inbound.ts';
 import { meshSettings } from './mesh.ts';
 import type { NodeOptions } from './node.ts';
 import { nodeConfig } from './node.ts';
-import { compareText } from './order.ts';
 import { outboundParts } from './outbound.ts';
-import { deepFreeze, versionOf } from './part-hash.ts';
+import { createReuse } from './reuse.ts';
 import { meshServices } from './services.ts';
 import type { ScopeInput } from './sidecar-scope.ts';
 import { sidecarScope } from './sidecar-scope.ts';
 import { telemetryConfig } from './telemetry.ts';
+import type { CompileTrace } from './trace.ts';
 import { meshVirtualServices, visibleVirtualServices } from './virtual-services.ts';
 import { isExportedTo } from './visibility.ts';
 import { indexWorkloads } from './workloads.ts';
@@ -32,20 +30,31 @@ export interface Compilation {
   readonly problems: readonly Problem[];
 }
 
-export function compile(snapshot: Snapshot, node: NodeOptions): Compilation {
-  const { config, problems } = compileWithTrace(snapshot, node);
-  return { config, problems };
+/** `previous`, the configuration compiled before, makes a reload cheaper and changes nothing else: equal parts are shared with it. */
+export function compile(snapshot: Snapshot, node: NodeOptions, previous?: RuntimeConfig): Compilation {
+  return compileParts(snapshot, node, { previous });
 }
 
 /** As `compile`, with what lies behind each route and cluster. */
 export function compileWithTrace(snapshot: Snapshot, node: NodeOptions): Compilation & { readonly trace: CompileTrace } {
-  const problems: Problem[] = [];
-  const context = createContext(snapshot, node, (problem) => problems.push(problem));
-  const parts = node.mode === 'gateway' ? [gatewayParts(context)] : sidecarParts(context);
-  return { config: assembleConfig(parts, context), problems, trace: context.trace };
+  const trace: CompileTrace = { rules: new Map(), policies: new Map() };
+  return { ...compileParts(snapshot, node, { trace }), trace };
 }
 
-function createContext(snapshot: Snapshot, node: NodeOptions, report: (problem: Problem) => void): CompileContext {
+interface CompileExtras {
+  readonly previous?: RuntimeConfig | undefined;
+  readonly trace?: CompileTrace;
+}
+
+function compileParts(snapshot: Snapshot, node: NodeOptions, { previous, trace }: CompileExtras): Compilation {
+  const problems: Problem[] = [];
+  const context = { ...createContext(snapshot, node), reuse: createReuse(previous), trace, report: (problem: Problem) => void problems.push(problem) };
+  const sides = node.mode === 'gateway' ? [gatewayParts(context)] : sidecarParts(context);
+  const config = assembleConfig({ node: nodeConfig(node), telemetry: telemetryConfig(snapshot.meshConfig), sides }, previous);
+  return { config, problems };
+}
+
+function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileContext, 'reuse' | 'trace' | 'report'> {
   const mesh = meshSettings(snapshot.meshConfig);
   const { namespace, labels, rootNamespace, clusterDomain, mode } = node;
   const allServices = meshServices(snapshot, mesh, clusterDomain);
@@ -61,8 +70,6 @@ function createContext(snapshot: Snapshot, node: NodeOptions, report: (problem: 
     virtualServices: visibleVirtualServices({ snapshot, mesh, clusterDomain, namespace }),
     rules: indexDestinationRules(snapshot.destinationRules, { namespace, labels, rootNamespace, clusterDomain, defaultExportTo: mesh.destinationRuleExportTo }),
     endpoints: endpointSource(snapshot, workloads, { nodeName, mode }),
-    trace: { rules: new Map(), policies: new Map() },
-    report,
   };
 }
 
@@ -73,27 +80,4 @@ function sidecarParts(context: CompileContext): readonly ConfigParts[] {
   const input: ScopeInput = { sidecars: snapshot.sidecars, namespace, labels, rootNamespace, mesh, visibleServices, virtualServices };
   const scope = sidecarScope(input);
   return [outboundParts(context, scope), inboundParts(context, scope)];
-}
-
-function assembleConfig(parts: readonly ConfigParts[], { snapshot, node }: CompileContext): RuntimeConfig {
-  const content = {
-    node: nodeConfig(node),
-    listeners: parts.flatMap(({ listeners }) => listeners),
-    routeTables: byName(parts.flatMap(({ tables }) => tables)),
-    clusters: byName(parts.flatMap(({ clusters }) => clusters)),
-    telemetry: telemetryConfig(snapshot.meshConfig),
-  };
-  deepFreeze(content);
-  return Object.freeze({ version: configVersion(content), ...content });
-}
-
-/** Over every part but the version itself. */
-export function configVersion({ node, listeners, routeTables, clusters, telemetry }: Omit<RuntimeConfig, 'version'>): string {
-  const tables = Object.values(routeTables).flatMap(({ name, virtualHosts }) => [{ name }, ...virtualHosts]);
-  return versionOf([node, listeners, ...tables, ...Object.values(clusters), telemetry]);
-}
-
-function byName<T extends RouteTableConfig | ClusterConfig | ListenerConfig>(parts: readonly T[]): Readonly<Record<string, T>> {
-  const entries = parts.map((part) => [part.name, part] as const).sort(([a], [b]) => compareText(a, b));
-  return Object.fromEntries(entries);
 }

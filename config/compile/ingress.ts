@@ -9,7 +9,7 @@ import { boundListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
 import { inboundTable, localCluster } from './local-application.ts';
 import type { Located, Place } from './located.ts';
-import { below, originAt, problemAt } from './located.ts';
+import { below, originAt } from './located.ts';
 import { nodeAddress } from './node.ts';
 import type { Protocol } from './protocol.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
@@ -51,16 +51,13 @@ interface IngressDetails {
 function ingressService(listener: IstioIngressListener, { place, protocol, pool }: IngressDetails, context: CompileContext): InboundService | undefined {
   const { number } = listener.port;
   const target = defaultEndpoint(listener, context);
-  if (target === undefined) {
-    context.report(problemAt(below(place, 'defaultEndpoint'), 'warning', `${listener.defaultEndpoint ?? ''} is no IP address and port; port ${number} is left out (unix sockets are not served)`));
-    return undefined;
-  }
+  if (target === undefined) return undefined;
   const origin = originAt(place);
   const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, origin }, context);
   return { ports: [number], table: inboundTable(cluster.name, cluster.name, number, origin), cluster };
 }
 
-/** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. */
+/** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */
 function defaultEndpoint({ defaultEndpoint: written, port }: IstioIngressListener, { node }: CompileContext): { readonly address: string; readonly localPort: number } | undefined {
   if (written === undefined || written === '') return { address: nodeAddress(node), localPort: port.number };
   const [, bracketed, plain, number] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(written) ?? [];

@@ -41,11 +41,11 @@ export interface LocalApplication {
 }
 
 /** The application beside this proxy; only connectionPool settings reach it (istio-api.md 3.6). */
-export function localCluster(application: LocalApplication, { mesh, workload, trace }: CompileContext): ClusterConfig {
+export function localCluster(application: LocalApplication, { mesh, workload, reuse, trace }: CompileContext): ClusterConfig {
   const { port, address, localPort, protocol, connectionPool, origin, service } = application;
   const defaults = effectivePolicy(undefined, 0, '', mesh);
   const policy: EffectivePolicy = connectionPool === undefined ? defaults : { ...defaults, connectionPool };
-  const cluster: ClusterConfig = {
+  const cluster = reuse.cluster({
     name: inboundCluster(port),
     discovery: 'STATIC',
     endpoints: [{ address, port: localPort, weight: 1, locality: '', workload, tlsMode: 'disabled' }],
@@ -55,7 +55,7 @@ export function localCluster(application: LocalApplication, { mesh, workload, tr
     port: service?.port ?? port,
     subset: '',
     origin,
-  };
-  trace.policies.set(cluster, policy);
+  });
+  trace?.policies.set(cluster, policy);
   return cluster;
 }

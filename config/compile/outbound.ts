@@ -7,7 +7,7 @@ import { fixedClusters, outboundClusters } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
 import { isWildcard, mostSpecific } from './host-match.ts';
 import { boundListener, captureListener } from './listeners.ts';
-import { below, originAt, problemAt } from './located.ts';
+import { originAt } from './located.ts';
 import { MESH_GATEWAY, PASSTHROUGH_CLUSTER } from './names.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
 import { destinationCluster } from './route-action.ts';
@@ -26,15 +26,14 @@ const HTTP_PORT = 80;
 
 export function outboundParts(context: CompileContext, scope: SidecarScope): ConfigParts {
   const { node, mesh, rules, endpoints } = context;
-  const onCluster = context.trace.policies.set.bind(context.trace.policies);
-  const clusters = [...outboundClusters({ services: scope.services, rules, endpoints, mesh, onCluster }), ...fixedClusters(mesh, 'sidecar')];
+  const clusters = [...outboundClusters({ services: scope.services, rules, endpoints, mesh, reuse: context.reuse, trace: context.trace }), ...fixedClusters(mesh, 'sidecar')];
   const catchAll = catchAllHost(context, scope);
   const egress = scope.egress.map((egressScope) => egressParts(egressScope, scope, context, catchAll));
   const captured = Object.assign({}, ...egress.filter((parts) => parts.captured).map(({ ports, tables }) => tablesByPort(ports, tables)));
   const capture: ListenerConfig[] = node.outboundPort === 'off' ? [] : [captureListener('virtualOutbound', node.outboundPort, { kind: 'by-port', tables: captured, unknown: UNKNOWN_TABLE }, context)];
   return {
     listeners: [...capture, ...egress.flatMap(({ listeners }) => listeners)],
-    tables: [...egress.flatMap(({ tables }) => tables), { name: UNKNOWN_TABLE, virtualHosts: [catchAll] }],
+    tables: [...egress.flatMap(({ tables }) => tables), { name: UNKNOWN_TABLE, virtualHosts: [context.reuse.virtualHosts(UNKNOWN_TABLE)(catchAll)] }],
     clusters,
   };
 }
@@ -78,8 +77,9 @@ function tableBuilder(egress: EgressScope, scope: SidecarScope, context: Compile
   return (port, name) => {
     const services = byPort.get(port) ?? [];
     const routes = cachedRoutes(port, scope, context);
-    const virtualHosts = outboundVirtualHosts({ port, services, virtualServices, namespace, clusterDomain, aliases: (host) => aliases.get(host) ?? [], routes });
-    return { name, virtualHosts: [...virtualHosts, catchAll] };
+    const reuse = context.reuse.virtualHosts(name);
+    const virtualHosts = outboundVirtualHosts({ port, services, virtualServices, namespace, clusterDomain, aliases: (host) => aliases.get(host) ?? [], routes, reuse });
+    return { name, virtualHosts: [...virtualHosts, reuse(catchAll)] };
   };
 }
 
@@ -92,7 +92,7 @@ function cachedRoutes(port: number, scope: SidecarScope, context: CompileContext
       routes = compileRoutes(virtualService, {
         client: { namespace, labels, gateway: MESH_GATEWAY, port },
         destinations: { clusterDomain, listenerPort: port, service: (host) => scope.services.get(host) },
-        onRoute: (route, rule) => context.trace.rules.set(route, rule),
+        trace: context.trace,
       });
       compiled.set(virtualService, routes);
     }
@@ -106,10 +106,8 @@ function boundListeners(egress: EgressScope, scope: SidecarScope, { ports, table
   if (listener?.captureMode !== 'NONE' || scope.sidecar === undefined) return [];
   const place = { source: scope.sidecar.source, path: ['spec', 'egress', index] };
   const address = listener.bind ?? '127.0.0.1';
-  if (isIP(address) === 0) {
-    context.report(problemAt(below(place, 'bind'), 'warning', `${address} is not an IP address; this listener is left out (unix sockets are not served)`));
-    return [];
-  }
+  // Unix sockets are not served; the analysis says so.
+  if (isIP(address) === 0) return [];
   const create = (port: number, routing: RoutingConfig): ListenerConfig => boundListener({ direction: 'outbound', address, port, routing, origin: originAt(place) }, context);
   if (isHttpProxy(egress)) return [create(listener.port?.number ?? 0, { kind: 'by-port', tables: tablesByPort(ports, tables), unknown: UNKNOWN_TABLE })];
   return tables.map(({ name }, position) => create(ports[position] as number, { kind: 'table', table: name, port: ports[position] as number }));

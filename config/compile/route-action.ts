@@ -38,15 +38,15 @@ function forwardAction(route: HttpRoute, namespace: string, match: RouteMatchCon
   const rewrite = route.rewrite === undefined ? undefined : rewriteConfig(route.rewrite, match);
   return {
     kind: 'forward',
-    destinations: (route.route ?? []).map((entry) => destinationConfig(entry, namespace, context)),
+    destinations: (route.route ?? []).map((entry, _, all) => destinationConfig(entry, all.length === 1 ? 100 : (entry.weight ?? 0), namespace, context)),
     ...(rewrite !== undefined && { rewrite }),
   };
 }
 
-/** Weight 0 stays in the list: with several destinations it takes nothing, and their header rules apply all the same. */
-function destinationConfig(entry: HttpRouteDestination, namespace: string, context: DestinationContext): DestinationConfig {
+/** A single destination takes everything; of several, one with weight 0 takes nothing but stays in the list, which decides the order of header rules. */
+function destinationConfig(entry: HttpRouteDestination, weight: number, namespace: string, context: DestinationContext): DestinationConfig {
   const headers = entry.headers === undefined ? undefined : headersConfig(entry.headers);
-  return { ...destinationCluster(entry.destination, namespace, context), weight: entry.weight ?? 0, ...(headers !== undefined && { headers }) };
+  return { ...destinationCluster(entry.destination, namespace, context), weight, ...(headers !== undefined && { headers }) };
 }
 
 function rewriteConfig(rewrite: NonNullable<HttpRoute['rewrite']>, match: RouteMatchConfig): RewriteConfig {

@@ -12,6 +12,7 @@ import { routeFilters } from './route-filters.ts';
 import { headersConfig } from './route-headers.ts';
 import type { RouteClient } from './route-match.ts';
 import { isCatchAll, MATCH_ALL, routeMatch, staticMismatch } from './route-match.ts';
+import type { CompileTrace } from './trace.ts';
 import type { PreparedVirtualService } from './virtual-services.ts';
 
 export interface CompiledRoutes {
@@ -23,8 +24,7 @@ export interface CompiledRoutes {
 export interface RouteContext {
   readonly client: RouteClient;
   readonly destinations: DestinationContext;
-  /** Told of every route made, so that `explain` can say what else its rule holds. */
-  onRoute?(route: RouteConfig, rule: HttpRule): void;
+  readonly trace: CompileTrace | undefined;
 }
 
 export function compileRoutes(virtualService: PreparedVirtualService, context: RouteContext): CompiledRoutes {
@@ -40,7 +40,7 @@ export function compileRoutes(virtualService: PreparedVirtualService, context: R
       continue;
     }
     const route = compileRoute(virtualService.key, rule, match, context);
-    context.onRoute?.(route, rule);
+    context.trace?.rules.set(route, rule);
     routes.push(route);
     if (isCatchAll(route.match)) last = label;
   }

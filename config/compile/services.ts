@@ -18,7 +18,19 @@ export function meshServices(snapshot: Snapshot, mesh: MeshSettings, clusterDoma
   return [...services, ...entryServices(oldestFirst(snapshot.serviceEntries), mesh)];
 }
 
-function kubernetesService({ metadata, spec, source }: Resource<ServiceSpec>, mesh: MeshSettings, clusterDomain: string): MeshService {
+/** A resource that a reload did not change is the same object, and then so is its service. */
+const knownServices = new WeakMap<Resource<ServiceSpec>, { readonly exportTo: readonly string[]; readonly clusterDomain: string; readonly service: MeshService }>();
+
+function kubernetesService(resource: Resource<ServiceSpec>, mesh: MeshSettings, clusterDomain: string): MeshService {
+  const exportTo = mesh.serviceExportTo;
+  const known = knownServices.get(resource);
+  if (known?.clusterDomain === clusterDomain && known.exportTo === exportTo) return known.service;
+  const service = createKubernetesService(resource, mesh, clusterDomain);
+  knownServices.set(resource, { exportTo, clusterDomain, service });
+  return service;
+}
+
+function createKubernetesService({ metadata, spec, source }: Resource<ServiceSpec>, mesh: MeshSettings, clusterDomain: string): MeshService {
   const alias = spec.type === 'ExternalName' ? spec.externalName : undefined;
   return {
     host: kubernetesHost(metadata.name, metadata.namespace, clusterDomain).toLowerCase(),

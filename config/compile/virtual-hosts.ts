@@ -24,6 +24,7 @@ export interface OutboundPort {
   /** ExternalName services by the host they stand for. */
   aliases(host: string): readonly MeshService[];
   routes(virtualService: PreparedVirtualService): CompiledRoutes;
+  reuse(virtualHost: VirtualHostConfig): VirtualHostConfig;
 }
 
 /** HTTP without a port in its URL means this one, and here hosts that no service has get their virtual host too. */
@@ -173,7 +174,7 @@ class VirtualHostBuilder {
   #add(virtualHost: VirtualHostConfig): void {
     if (virtualHost.domains.length === 0 || this.#names.has(virtualHost.name)) return;
     this.#names.add(virtualHost.name);
-    this.#virtualHosts.push(virtualHost);
+    this.#virtualHosts.push(this.#input.reuse(virtualHost));
   }
 }
 

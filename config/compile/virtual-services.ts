@@ -91,7 +91,20 @@ function isDelegate({ spec }: Resource<VirtualServiceSpec>): boolean {
   return spec.hosts === undefined || spec.hosts.length === 0;
 }
 
+/** A resource that a reload did not change is the same object; without delegates nothing else has a say but the domain. */
+const knownVirtualServices = new WeakMap<Resource<VirtualServiceSpec>, { readonly clusterDomain: string; readonly prepared: PreparedVirtualService }>();
+
 function prepare(resource: Resource<VirtualServiceSpec>, delegates: ReadonlyMap<string, Resource<VirtualServiceSpec>>, input: VirtualServiceInput): PreparedVirtualService {
+  const { clusterDomain } = input;
+  const known = knownVirtualServices.get(resource);
+  if (known?.clusterDomain === clusterDomain) return known.prepared;
+  const prepared = createPrepared(resource, delegates, input);
+  const delegating = resource.spec.http?.some(({ delegate }) => delegate !== undefined) === true;
+  if (!delegating) knownVirtualServices.set(resource, { clusterDomain, prepared });
+  return prepared;
+}
+
+function createPrepared(resource: Resource<VirtualServiceSpec>, delegates: ReadonlyMap<string, Resource<VirtualServiceSpec>>, input: VirtualServiceInput): PreparedVirtualService {
   const { metadata, spec } = resource;
   const { namespace } = metadata;
   const gateways = spec.gateways === undefined || spec.gateways.length === 0 ? [MESH_GATEWAY] : spec.gateways;

@@ -23,16 +23,17 @@ export interface Workloads {
   selectEntries(namespace: string, selector: Labels): readonly Resource<WorkloadEntrySpec>[];
 }
 
+/** Each index is made when it is first asked: a mesh whose EndpointSlices name their Pods needs neither labels nor addresses. */
 export function indexWorkloads(snapshot: Snapshot): Workloads {
-  const byName = new Map(snapshot.pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod]));
-  const byAddress = indexByAddress(snapshot.pods);
-  const pods = new LabelIndex(snapshot.pods, (pod) => pod.metadata.namespace, (pod) => pod.metadata.labels);
-  const entries = new LabelIndex(snapshot.workloadEntries, (entry) => entry.metadata.namespace, entryLabels);
+  const byName = once(() => new Map(snapshot.pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod])));
+  const byAddress = once(() => indexByAddress(snapshot.pods));
+  const pods = once(() => new LabelIndex(snapshot.pods, (pod) => pod.metadata.namespace, (pod) => pod.metadata.labels));
+  const entries = once(() => new LabelIndex(snapshot.workloadEntries, (entry) => entry.metadata.namespace, entryLabels));
   return {
-    pod: (namespace, name) => byName.get(`${namespace}/${name}`),
-    podAt: (address) => byAddress.get(address) ?? undefined,
-    selectPods: (namespace, selector) => pods.select(namespace, selector),
-    selectEntries: (namespace, selector) => entries.select(namespace, selector),
+    pod: (namespace, name) => byName().get(`${namespace}/${name}`),
+    podAt: (address) => byAddress().get(address) ?? undefined,
+    selectPods: (namespace, selector) => pods().select(namespace, selector),
+    selectEntries: (namespace, selector) => entries().select(namespace, selector),
   };
 }
 
@@ -60,10 +61,17 @@ export function entryLabels({ metadata, spec }: Resource<WorkloadEntrySpec>): La
   return { ...spec.labels, ...metadata.labels };
 }
 
-export function podDetails({ metadata, spec }: Resource<PodBody>, zone = ''): WorkloadDetails {
-  const { labels, namespace, name } = metadata;
-  const serviceAccount = spec.spec.serviceAccountName ?? 'default';
-  return describeWorkload(labels, podLocality(labels, zone), { podName: name, namespace, serviceAccount });
+/** A Pod that a reload did not change is the same object, so what is said about it stays said. */
+const knownPods = new WeakMap<Resource<PodBody>, { readonly zone: string; readonly details: WorkloadDetails }>();
+
+export function podDetails(pod: Resource<PodBody>, zone = ''): WorkloadDetails {
+  const known = knownPods.get(pod);
+  if (known?.zone === zone) return known.details;
+  const { labels, namespace, name } = pod.metadata;
+  const serviceAccount = pod.spec.spec.serviceAccountName ?? 'default';
+  const details = describeWorkload(labels, podLocality(labels, zone), { podName: name, namespace, serviceAccount });
+  knownPods.set(pod, { zone, details });
+  return details;
 }
 
 export function entryDetails(entry: Resource<WorkloadEntrySpec>): WorkloadDetails {
@@ -110,4 +118,9 @@ function indexByAddress(pods: readonly Resource<PodBody>[]): ReadonlyMap<string,
     for (const address of podAddresses(pod)) index.set(address, index.has(address) ? null : pod);
   }
   return index;
+}
+
+function once<T>(create: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: create() }).value;
 }

@@ -1,0 +1,12 @@
+/** What lies behind routes and clusters, kept while compiling for whoever wants to explain them. */
+
+import type { ClusterConfig } from '../runtime/cluster.ts';
+import type { RouteConfig } from '../runtime/route.ts';
+import type { HttpRule } from './http-rule.ts';
+import type { EffectivePolicy } from './traffic-policy.ts';
+
+/** The resources' fields that this version does not act on are here too. */
+export interface CompileTrace {
+  readonly rules: Map<RouteConfig, HttpRule>;
+  readonly policies: Map<ClusterConfig, EffectivePolicy>;
+}
