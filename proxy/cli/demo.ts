@@ -1,7 +1,7 @@
 /** `outrider demo`: Istio's bookinfo as a small mesh of real proxies on localhost. */
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,35 +40,36 @@ async function runMesh(example: string, context: CommandContext): Promise<ExitCo
   const ports = await choosePorts(WANTED_PORTS);
   const config = await configFolder(example, logs, ports, context);
   const mesh = new DemoMesh({ config, logs, ports });
-  try {
-    const started = await Promise.race([mesh.start(), asked]);
-    if (started === 'stop') return 0;
-    if (typeof started === 'string') {
-      context.stderr(`outrider demo: ${started}\n`);
-      return 1;
-    }
-    await greet(started, config, logs, context);
-    const news = new ConfigNews(started, context.stdout);
-    const ended = await Promise.race([asked, mesh.failure()]);
-    news.stop();
-    if (ended === 'stop') return 0;
-    context.stderr(`outrider demo: ${ended}\n`);
+  const failure = await Promise.race([asked, serve(mesh, config, logs, context)]);
+  await mesh.stop();
+  if (failure !== undefined) {
+    context.stderr(`outrider demo: ${failure}\n`);
     return 1;
-  } finally {
-    await mesh.stop();
   }
+  await rm(logs, { recursive: true, force: true });
+  return 0;
+}
+
+/** Resolves only when something went wrong, with what did. */
+async function serve(mesh: DemoMesh, config: string, logs: string, context: CommandContext): Promise<string> {
+  const proxies = await mesh.start();
+  if (typeof proxies === 'string') return proxies;
+  await greet(proxies, config, logs, context);
+  const news = new ConfigNews(proxies, context.stdout);
+  const failure = await mesh.failure();
+  news.stop();
+  return failure;
 }
 
 /** The example itself where its ports are free, so that editing it is what the visitor sees; else a copy. */
 async function configFolder(example: string, logs: string, ports: PortChoices, context: CommandContext): Promise<string> {
-  for (const [wanted, chosen] of ports) {
-    if (wanted !== chosen) context.stdout(`Port ${wanted} is taken (is the demo running already?): using ${chosen}.\n`);
-  }
+  const taken = [...ports].filter(([wanted, chosen]) => wanted !== chosen).map(([wanted, chosen]) => `${wanted} → ${chosen}`);
+  if (taken.length > 0) context.stdout(`Ports are taken (is the demo running already?); using others: ${taken.join(', ')}\n`);
   const written = [...ports].filter(([wanted]) => WRITTEN_PORTS.includes(wanted));
   if (written.every(([wanted, chosen]) => wanted === chosen)) return example;
   const copy = join(logs, 'config');
   await copyWithPorts(example, copy, new Map(written));
-  context.stdout(`The example names ports that are taken: this run uses a copy of it with other ports, ${copy}.\n`);
+  context.stdout(`The example's files name some of them: this run uses a copy with the other ports, ${copy}\n`);
   return copy;
 }
 
@@ -88,8 +89,8 @@ function typed(path: string): string {
   return short === '' ? '.' : short.startsWith('..') ? path : short;
 }
 
-function askedToStop(): Promise<'stop'> {
+async function askedToStop(): Promise<undefined> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('stop'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(undefined));
   });
 }

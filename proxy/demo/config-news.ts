@@ -1,12 +1,20 @@
 /** Tells the visitor what became of an edit: asks each proxy's admin for its configuration status and prints changes. */
 
-import { renderProblem } from '../../config/runtime/problem.ts';
-import type { ConfigStatus } from '../admin/view.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Timer } from '../base/clock.ts';
 import type { RunningProxy } from './demo-mesh.ts';
 
+/** What /config_status prints, as far as it is read here. */
+interface Status {
+  readonly version: string;
+  readonly lastAttempt: 'accepted' | 'rejected';
+  /** One line each, with file, line and column. */
+  readonly problems: readonly string[];
+}
+
 const INTERVAL_MS = 300;
+/** A file that is wrong from top to bottom need not fill the screen. */
+const SHOWN_PROBLEMS = 5;
 
 export class ConfigNews {
   readonly #proxies: readonly RunningProxy[];
@@ -49,15 +57,16 @@ export class ConfigNews {
   }
 }
 
-function renderRejection(status: ConfigStatus): string {
-  const errors = status.problems.filter(({ severity }) => severity === 'error');
-  return errors.map((problem) => `  ${renderProblem(problem)}\n`).join('');
+function renderRejection({ problems }: Status): string {
+  const more = problems.length - SHOWN_PROBLEMS;
+  const lines = [...problems.slice(0, SHOWN_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])];
+  return lines.map((line) => `  ${line}\n`).join('');
 }
 
-async function statusOf(admin: number | undefined): Promise<ConfigStatus | undefined> {
+async function statusOf(admin: number | undefined): Promise<Status | undefined> {
   try {
     const response = await fetch(`http://127.0.0.1:${admin}/config_status`);
-    return response.ok ? ((await response.json()) as ConfigStatus) : undefined;
+    return response.ok ? ((await response.json()) as Status) : undefined;
   } catch {
     return undefined;
   }

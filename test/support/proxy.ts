@@ -42,7 +42,8 @@ export interface ConfigStatus {
   readonly lastAttempt: 'accepted' | 'rejected';
   readonly accepted: number;
   readonly rejected: number;
-  readonly problems: readonly { readonly severity: string; readonly message: string }[];
+  /** One line each, as `validate` prints them. */
+  readonly problems: readonly string[];
 }
 
 const READY = 'outrider ready ';
