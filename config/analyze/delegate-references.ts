@@ -23,6 +23,7 @@ export function analyzeDelegateReferences(subject: Subject): readonly Problem[] 
 function delegateProblem(root: Resource<VirtualServiceSpec>, reference: { readonly name: string; readonly namespace?: string }, byName: VirtualServices, subject: Subject): string | undefined {
   const client = root.metadata.namespace;
   const name = `${reference.namespace ?? client}/${reference.name}`;
+  if (subject.broken.has(`VirtualService ${name}`)) return undefined;
   const delegate = byName.get(name);
   if (delegate === undefined) return `there is no VirtualService ${name}; this route is dropped`;
   if ((delegate.spec.hosts ?? []).length > 0) return `VirtualService ${name} has hosts, so it is no delegate; this route is dropped`;

@@ -21,6 +21,7 @@ function checkDestination(virtualService: Resource<VirtualServiceSpec>, placed: 
   const { namespace } = virtualService.metadata;
   const host = resolveHost(destination.host, namespace, subject.clusterDomain);
   const service = findFor(virtualService, host, subject);
+  if (service === undefined && isBroken(host, subject)) return [];
   if (service === undefined) return [problemAt(virtualService, 'error', [...path, 'host'], unknownHost(destination.host, host, namespace, subject), 'IST0101')];
   const concrete = service.aliasOf === undefined ? service : (subject.hosts.find(service.aliasOf, namespace) ?? service);
   return checkPort(virtualService, placed, concrete);
@@ -34,6 +35,13 @@ function findFor({ metadata, spec }: Resource<VirtualServiceSpec>, host: string,
     if (service !== undefined) return service;
   }
   return undefined;
+}
+
+/** A Service with errors of its own has this host; a ServiceEntry with errors may have any. */
+function isBroken(host: string, { broken, clusterDomain }: Subject): boolean {
+  const [name, namespace] = host.split('.');
+  const ofService = host.endsWith(`.svc.${clusterDomain}`) && broken.has(`Service ${namespace}/${name}`);
+  return ofService || (!host.endsWith(`.svc.${clusterDomain}`) && [...broken].some((resource) => resource.startsWith('ServiceEntry ')));
 }
 
 function unknownHost(written: string, host: string, namespace: string, { hosts }: Subject): string {

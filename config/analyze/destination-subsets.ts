@@ -11,6 +11,8 @@ import { problemAt } from './problem-at.ts';
 import type { Subject } from './subject.ts';
 
 export function analyzeDestinationSubsets(subject: Subject): readonly Problem[] {
+  // A rule with errors of its own may be the one that defines them.
+  if ([...subject.broken].some((resource) => resource.startsWith('DestinationRule '))) return [];
   const subsets = subsetsByHost(subject);
   return subject.snapshot.virtualServices.flatMap((virtualService) =>
     destinationsOf(virtualService.spec).flatMap(({ destination, path }) => {

@@ -10,11 +10,16 @@ import type { VirtualServiceSpec } from '../resources/virtual-service.ts';
 import type { Problem } from '../runtime/problem.ts';
 import { problemAt } from './problem-at.ts';
 import type { Subject } from './subject.ts';
+import { MIN_SUGGESTED_LENGTH } from './subject.ts';
 
-type Gateways = ReadonlyMap<string, Resource<GatewaySpec>>;
+/** By `namespace/name`; undefined for one that has errors of its own. */
+type Gateways = ReadonlyMap<string, Resource<GatewaySpec> | undefined>;
 
-export function analyzeGatewayReferences({ snapshot }: Subject): readonly Problem[] {
-  const gateways: Gateways = new Map(snapshot.gateways.map((gateway) => [`${gateway.metadata.namespace}/${gateway.metadata.name}`, gateway]));
+export function analyzeGatewayReferences({ snapshot, broken }: Subject): readonly Problem[] {
+  const gateways: Gateways = new Map([
+    ...[...broken].filter((resource) => resource.startsWith('Gateway ')).map((resource) => [resource.slice('Gateway '.length), undefined] as const),
+    ...snapshot.gateways.map((gateway) => [`${gateway.metadata.namespace}/${gateway.metadata.name}`, gateway] as const),
+  ]);
   return snapshot.virtualServices.flatMap((virtualService) => [
     ...(virtualService.spec.gateways ?? []).flatMap((reference, index) => checkBinding(virtualService, reference, ['spec', 'gateways', index], gateways)),
     ...matchReferences(virtualService.spec).flatMap(({ reference, path }) => checkExists(virtualService, reference, path, gateways)),
@@ -46,7 +51,7 @@ function checkBinding(virtualService: Resource<VirtualServiceSpec>, reference: s
 function checkExists(virtualService: Resource<VirtualServiceSpec>, reference: string, path: Path, gateways: Gateways): readonly Problem[] {
   const name = fullName(virtualService, reference);
   if (name === MESH_GATEWAY || gateways.has(name)) return [];
-  const near = suggest(name, [...gateways.keys(), MESH_GATEWAY]);
+  const near = reference.length < MIN_SUGGESTED_LENGTH ? undefined : suggest(name, [...gateways.keys(), MESH_GATEWAY]);
   const message = `there is no Gateway ${name}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`;
   return [problemAt(virtualService, 'error', path, message, 'IST0101')];
 }

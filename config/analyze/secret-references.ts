@@ -13,7 +13,8 @@ import { trafficPoliciesOf } from './traffic-policies.ts';
 const CONFIG_MAP = 'configmap://';
 
 export function analyzeSecretReferences(subject: Subject): readonly Problem[] {
-  const secrets = new Set(subject.snapshot.secrets.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`));
+  const broken = [...subject.broken].filter((resource) => resource.startsWith('Secret ')).map((resource) => resource.slice('Secret '.length));
+  const secrets = new Set([...broken, ...subject.snapshot.secrets.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)]);
   return [
     ...subject.snapshot.gateways.flatMap((gateway) => checkGateway(gateway, secrets, subject)),
     ...subject.snapshot.destinationRules.flatMap((rule) =>

@@ -20,6 +20,11 @@ export interface Subject {
   readonly rootNamespace: string;
   readonly hosts: HostIndex;
   readonly workloads: readonly LabelledWorkload[];
+  /**
+   * `Kind namespace/name` of resources that have errors of their own and so are not in the snapshot: whoever refers to
+   * one is not told that it does not exist.
+   */
+  readonly broken: ReadonlySet<string>;
 }
 
 export interface LabelledWorkload {
@@ -40,11 +45,15 @@ export function subjectOf(snapshot: Snapshot, clusterDomain = 'cluster.local'): 
     rootNamespace: snapshot.meshConfig?.spec.rootNamespace ?? DEFAULT_ROOT_NAMESPACE,
     hosts: new HostIndex(meshServices(snapshot, mesh, clusterDomain)),
     workloads: labelledWorkloads(snapshot),
+    broken: new Set(snapshot.problems.filter(({ severity, resource }) => severity === 'error' && resource !== '').map(({ resource }) => resource)),
   };
 }
 
 /** Candidates for a "did you mean" among hosts: comparing words is quadratic, and a mesh has thousands. */
 const MAX_SUGGESTED_FROM = 2000;
+
+/** Any two words this short are a letter apart. */
+export const MIN_SUGGESTED_LENGTH = 3;
 
 /** Services and ServiceEntries by host name, wildcards included. */
 export class HostIndex {
@@ -79,6 +88,7 @@ export class HostIndex {
   /** A known host near to a mistyped one, as its owner's neighbours would write it. */
   nearest(host: string, namespace: string): string | undefined {
     const [label = '', owner = namespace] = host.split('.');
+    if (label.length < MIN_SUGGESTED_LENGTH) return undefined;
     const short = this.services.filter((service) => service.declared.kind === 'Service' && service.namespace === owner).slice(0, MAX_SUGGESTED_FROM);
     const near = suggest(label, short.map((service) => service.name));
     if (near !== undefined && host.startsWith(`${label}.${owner}.svc`)) return owner === namespace ? near : `${near}.${owner}.svc${host.slice(`${label}.${owner}.svc`.length)}`;
