@@ -7,8 +7,6 @@ import type { Filter, MaybePromise } from './filter.ts';
 /** Told about a filter that threw: a bug in the filter, never an expected failure. */
 export type ReportFilterError = (filter: string, error: unknown) => void;
 
-type Hook = 'onRequest' | 'onResponse';
-
 export class FilterChain {
   readonly filters: readonly Filter[];
   readonly #onRequest: readonly Filter[];
@@ -27,12 +25,21 @@ export class FilterChain {
 
   /** The first reply a filter gives ends the request. Synchronous unless a filter itself waits. */
   runRequest(stream: Stream): MaybePromise<LocalReply | void> {
-    return this.#onRequest.length === 0 ? undefined : this.#run(this.#onRequest, 'onRequest', stream, 0);
+    return this.#onRequest.length === 0 ? undefined : this.#run(this.#onRequest, stream, 0);
   }
 
   /** Local replies pass here too, also those of a filter of this chain. A reply given here replaces the response. */
-  runResponse(stream: Stream): MaybePromise<LocalReply | void> {
-    return this.#onResponse.length === 0 ? undefined : this.#run(this.#onResponse, 'onResponse', stream, 0);
+  runResponse(stream: Stream): LocalReply | void {
+    for (let i = 0; i < this.#onResponse.length; i++) {
+      const filter = this.#onResponse[i] as Filter;
+      try {
+        const reply = filter.onResponse?.(stream);
+        if (reply !== undefined) return reply;
+      } catch (error) {
+        return this.#failed(filter, error);
+      }
+    }
+    return undefined;
   }
 
   /** Every filter is told, whether it let the request pass, refused it, or was never reached. */
@@ -47,13 +54,13 @@ export class FilterChain {
     }
   }
 
-  #run(filters: readonly Filter[], hook: Hook, stream: Stream, start: number): MaybePromise<LocalReply | void> {
+  #run(filters: readonly Filter[], stream: Stream, start: number): MaybePromise<LocalReply | void> {
     for (let i = start; i < filters.length; i++) {
       const filter = filters[i] as Filter;
       try {
-        const reply = filter[hook]?.(stream);
+        const reply = filter.onRequest?.(stream);
         if (reply === undefined) continue;
-        return reply instanceof Promise ? this.#wait(reply, filters, hook, stream, i) : reply;
+        return reply instanceof Promise ? this.#wait(reply, filters, stream, i) : reply;
       } catch (error) {
         return this.#failed(filter, error);
       }
@@ -61,14 +68,14 @@ export class FilterChain {
     return undefined;
   }
 
-  async #wait(pending: Promise<LocalReply | void>, filters: readonly Filter[], hook: Hook, stream: Stream, index: number): Promise<LocalReply | void> {
+  async #wait(pending: Promise<LocalReply | void>, filters: readonly Filter[], stream: Stream, index: number): Promise<LocalReply | void> {
     try {
       const reply = await pending;
       if (reply !== undefined) return reply;
     } catch (error) {
       return this.#failed(filters[index] as Filter, error);
     }
-    return this.#run(filters, hook, stream, index + 1);
+    return this.#run(filters, stream, index + 1);
   }
 
   #failed(filter: Filter, error: unknown): LocalReply {

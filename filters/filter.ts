@@ -9,8 +9,11 @@ export interface Filter {
   readonly name: string;
   /** Downstream to upstream, in registry order. A returned reply ends the request here. */
   onRequest?(stream: Stream): MaybePromise<LocalReply | void>;
-  /** Upstream to downstream, reverse order; `stream.response` is set. Local replies pass here too. */
-  onResponse?(stream: Stream): MaybePromise<LocalReply | void>;
+  /**
+   * Upstream to downstream, reverse order; `stream.response` is set. Local replies pass here too. A returned reply takes
+   * the response's place. Synchronous: the body is already arriving.
+   */
+  onResponse?(stream: Stream): LocalReply | void;
   /** Exactly once, after the last byte, reset or disconnect. Must not throw. */
   onComplete?(stream: Stream): void;
 }

@@ -60,7 +60,7 @@ function accepts(origins: readonly StringPredicate[], origin: string): boolean {
 }
 
 function reply(headers: readonly string[]): LocalReply {
-  return { status: 200, body: '', headers, flags: 0, details: 'cors_response' };
+  return { status: 200, body: '', headers, flags: 0, details: 'cors_response', withoutRouteHeaders: true };
 }
 
 function originLine(origin: string): string[] {

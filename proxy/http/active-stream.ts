@@ -62,6 +62,8 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #requestEnded = false;
   #requestTrailers: string[] | undefined;
   #responseStarted = false;
+  /** A response filter put its own reply in the response's place; that one is final. */
+  #replaced = false;
   /** A 1xx went down already. */
   #informed = false;
   /** Port the request is meant for. */
@@ -162,11 +164,20 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     info.upstreamServiceTimeMs = Math.max(0, Math.round(now - (info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs)));
     info.details = 'via_upstream';
     head.headers.set('x-envoy-upstream-service-time', String(info.upstreamServiceTimeMs));
-    this.#sendHead(head, framing, seen, this.#destination?.responseOps);
+    const replacement = this.#filterResponse(head, this.#destination?.responseOps);
+    if (replacement === undefined) {
+      this.#sendHead(head, framing, seen);
+      return;
+    }
+    this.#replaced = true;
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.cancel();
+    this.#reply(replacement);
   }
 
   onUpstreamBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#done) return;
+    if (this.#done || this.#replaced) return;
     this.info.bytesSent += end - start;
     this.#writer.writeBody(bytes, start, end);
   }
@@ -338,8 +349,13 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     else if (reply === NO_CLUSTER) this.#listener.stats.noCluster++;
     if (reply.close === true) this.#writer.closeAfterResponse();
     const { head, body } = localResponse(reply, isGrpc(request.headers.get('content-type')));
-    this.#sendHead(head, body?.length ?? 0, 0, this.#destination?.responseOps ?? this.#live?.responseOps);
-    if (this.#done) return;
+    const replacement = this.#filterResponse(head, this.#routeOps(reply));
+    if (replacement !== undefined && !this.#replaced) {
+      this.#replaced = true;
+      this.#reply(replacement);
+      return;
+    }
+    this.#sendHead(head, body?.length ?? 0, 0);
     if (body !== undefined) {
       if (request.method !== 'HEAD') info.bytesSent += body.length;
       this.#writer.writeBody(body, 0, body.length);
@@ -350,13 +366,22 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     if (info.flags !== 0) this.#listener.explain(this, { virtualHost: this.#virtualHost, cluster: info.cluster as Cluster | undefined });
   }
 
-  /** Response filters, header operations, the headers every response gets; then the head leaves. */
-  #sendHead(head: ResponseHead, framing: number, seen: number, ops: readonly HeaderOps[] | undefined): void {
-    const { headers } = head;
+  #routeOps(reply: LocalReply): readonly HeaderOps[] | undefined {
+    if (reply.withoutRouteHeaders === true) return undefined;
+    return this.#destination?.responseOps ?? this.#live?.responseOps;
+  }
+
+  /** Header operations and response filters; a returned reply takes the response's place. */
+  #filterResponse(head: ResponseHead, ops: readonly HeaderOps[] | undefined): LocalReply | undefined {
     this.response = head;
     this.info.responseCode = head.status;
-    if (ops !== undefined) for (let i = 0; i < ops.length; i++) (ops[i] as HeaderOps)(headers, this);
-    this.#live?.filters?.runResponse(this);
+    if (ops !== undefined) for (let i = 0; i < ops.length; i++) (ops[i] as HeaderOps)(head.headers, this);
+    return this.#live?.filters?.runResponse(this) ?? undefined;
+  }
+
+  /** The headers every response gets; then the head leaves. */
+  #sendHead(head: ResponseHead, framing: number, seen: number): void {
+    const { headers } = head;
     if ((seen & Seen.Date) === 0) headers.add('date', httpDate(this.#listener.deps.clock));
     if ((seen & Seen.Server) === 0) headers.add('server', SERVER_NAME);
     else headers.set('server', SERVER_NAME);

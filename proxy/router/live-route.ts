@@ -65,7 +65,7 @@ function liveDestinations(action: ForwardAction, route: HeadersConfig | undefine
  */
 function combine(route: HeaderOpsConfig | undefined, own: HeaderOpsConfig | undefined, weighted: boolean): HeaderOps[] {
   if (route === undefined || own === undefined || weighted) return compact([own, route]);
-  return compact([{ ...route, remove: [...route.remove, ...own.remove] }, { ...own, remove: [] }]);
+  return compact([{ remove: [...route.remove, ...own.remove], set: [...route.set, ...own.set], add: [...route.add, ...own.add] }]);
 }
 
 function compact(configs: readonly (HeaderOpsConfig | undefined)[]): HeaderOps[] {

@@ -119,6 +119,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   onConnection(connection: Http1ClientConnection): void {
     this.#connection = connection;
     const owner = this.#owner;
+    owner.info.upstreamConnection = connection;
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
     const early = this.#early;
     if (early !== undefined) {

@@ -11,6 +11,8 @@ export interface LocalReply {
   readonly flags: number;
   /** `response_code_details`. */
   readonly details: string;
+  /** The route's `headers.response` is not for this reply (Envoy: the answer to a CORS preflight). */
+  readonly withoutRouteHeaders?: boolean;
   /** The connection must close after this reply, whatever the body's state. */
   readonly close?: boolean;
 }

@@ -50,14 +50,19 @@ export class StreamInfo {
   virtualHost: string | undefined = undefined;
   cluster: UpstreamClusterView | undefined = undefined;
   host: UpstreamHostView | undefined = undefined;
-  /** Upstream connection's local address, `10.0.0.9:41234`. */
-  upstreamLocalAddress: string | undefined = undefined;
+  /** The upstream connection; who prints its local address asks for it. */
+  upstreamConnection: { readonly localAddress: string | undefined } | undefined = undefined;
   /** The downstream connection; its addresses cost a system call each, so only who prints them asks. */
   downstream: DownstreamAddresses | undefined = undefined;
   requestedServerName: string | undefined = undefined;
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
   attemptCount = 0;
+
+  /** `10.0.0.9:41234`. */
+  get upstreamLocalAddress(): string | undefined {
+    return this.upstreamConnection?.localAddress;
+  }
 
   get downstreamLocalAddress(): string {
     return this.downstream?.localAddress ?? '';

@@ -8,6 +8,7 @@ import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
+import { joinAddress } from './connection-addresses.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { MAX_RESPONSE_HEAD_BYTES, ParsedResponse, parseResponseHead } from './response-head.ts';
 import { fieldText, requestHeadText } from './serialize.ts';
@@ -66,9 +67,12 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     socket.on('close', () => this.#fail('connection_termination'));
   }
 
-  /** `10.0.0.9:41234`. */
-  get localAddress(): string {
-    return (this.#localAddress ??= `${this.#socket.localAddress ?? ''}:${this.#socket.localPort ?? 0}`);
+  /** `10.0.0.9:41234`; undefined once the connection is gone and nobody had asked before. */
+  get localAddress(): string | undefined {
+    if (this.#localAddress === undefined && this.#socket.localAddress !== undefined) {
+      this.#localAddress = joinAddress(this.#socket.localAddress, this.#socket.localPort);
+    }
+    return this.#localAddress;
   }
 
   get closed(): boolean {

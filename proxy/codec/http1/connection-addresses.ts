@@ -22,6 +22,6 @@ function plainAddress(address: string | undefined): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-function joinAddress(address: string, port: number | undefined): string {
+export function joinAddress(address: string, port: number | undefined): string {
   return address.includes(':') ? `[${address}]:${port ?? 0}` : `${address}:${port ?? 0}`;
 }

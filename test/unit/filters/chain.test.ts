@@ -16,7 +16,7 @@ class Trace {
   readonly steps: string[] = [];
   readonly errors: string[] = [];
 
-  filter(name: string, hooks: { onRequest?: () => MaybePromise<LocalReply | void>; onResponse?: () => MaybePromise<LocalReply | void>; onComplete?: () => void } = {}): Filter {
+  filter(name: string, hooks: { onRequest?: () => MaybePromise<LocalReply | void>; onResponse?: () => LocalReply | void; onComplete?: () => void } = {}): Filter {
     return {
       name,
       onRequest: () => {
