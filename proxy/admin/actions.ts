@@ -1,9 +1,9 @@
 /** The pages that only set something off: POST, answered `OK`. */
 
 import { OK, type AdminPage } from './page.ts';
-import type { AdminView, TelemetryView } from './view.ts';
+import type { AdminView } from './view.ts';
 
-export function actionPages(view: AdminView, telemetry: TelemetryView): readonly AdminPage[] {
+export function actionPages(view: AdminView): readonly AdminPage[] {
   return [
     action('/drain_listeners', 'stop accepting connections, go on with those there are', () => view.drainListeners()),
     action('/healthcheck/fail', 'cause the server to fail health checks', () => view.setHealthy(false)),
@@ -13,10 +13,7 @@ export function actionPages(view: AdminView, telemetry: TelemetryView): readonly
       // Not before the answer has left: the exit closes this connection too.
       answer: () => ({ ...OK, afterwards: () => view.quit() }),
     },
-    action('/reset_counters', 'set all counters to zero', () => {
-      view.resetCounters();
-      telemetry.istio.reset();
-    }),
+    action('/reset_counters', 'set all counters to zero', () => view.resetCounters()),
   ];
 }
 

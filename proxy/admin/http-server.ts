@@ -83,7 +83,9 @@ async function sendSlices(response: ServerResponse, slices: Iterable<string>): P
       if (!held && pending.length < WRITE_CHARACTERS) continue;
       const flowing = response.write(pending);
       pending = '';
-      await (flowing ? new Promise(setImmediate) : writable(response));
+      if (!flowing) await writable(response);
+      // Also after a drain, which a fast reader brings about before the event loop has turned.
+      await new Promise(setImmediate);
       if (response.destroyed) return;
       startedAt = systemClock.now();
     }

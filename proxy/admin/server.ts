@@ -38,7 +38,7 @@ export function createAdminServer(view: AdminView, telemetry: TelemetryView, opt
     serverInfoPage(view, telemetry.version),
     statsPage(view, telemetry),
     prometheusPage(view, telemetry),
-    ...actionPages(view, telemetry),
+    ...actionPages(view),
   ];
   pages.push(...homePages(pages));
   const byPath = new Map(pages.map((page) => [page.path, page]));

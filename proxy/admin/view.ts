@@ -25,7 +25,7 @@ export interface AdminView {
   setHealthy(healthy: boolean): void;
   logLevel(): string;
   setLogLevel(level: string): boolean;
-  /** Sets counters (not gauges) to zero. */
+  /** Sets counters (not gauges) to zero, those of Istio's metrics included. */
   resetCounters(): void;
 }
 

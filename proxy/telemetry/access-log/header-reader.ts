@@ -41,7 +41,7 @@ export function responseReader(name: string): Reader {
 /** `QUERY` or `QUERY:WHICH`: WQ with query (default) or NQ without; ORIG, PATH, or ORIG_OR_PATH (default). Or what is wrong. */
 export function createPathReader(argument: string): Reader | string {
   const [query = '', which = 'ORIG_OR_PATH', ...rest] = argument === '' ? ['WQ'] : argument.split(':');
-  const read = PATHS[which];
+  const read = Object.hasOwn(PATHS, which) ? PATHS[which] : undefined;
   if (!['WQ', 'NQ'].includes(query) || read === undefined || rest.length > 0) {
     return `%PATH(${argument})%: write WQ or NQ, then optionally :ORIG, :PATH or :ORIG_OR_PATH`;
   }

@@ -95,6 +95,7 @@ class IstioRegistry implements IstioMetrics {
   }
 
   setNode(node: NodeConfig): void {
+    if (JSON.stringify(node) === JSON.stringify(this.#node)) return;
     this.#node = node;
     this.#byPeer = new WeakMap();
     this.#withoutCluster = [];
