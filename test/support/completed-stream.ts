@@ -11,7 +11,7 @@ export interface StreamChanges {
   /** Null for a stream without a response. */
   readonly response?: Partial<Omit<ResponseHead, 'headers'>> | null;
   readonly responseHeaders?: readonly string[];
-  readonly info?: Partial<Omit<StreamInfo, 'downstreamLocalAddress' | 'downstreamRemoteAddress'>>;
+  readonly info?: Partial<Omit<StreamInfo, 'downstreamLocalAddress' | 'downstreamRemoteAddress' | 'upstreamLocalAddress'>>;
   readonly direction?: Stream['direction'];
   readonly route?: Stream['route'];
 }
@@ -33,7 +33,7 @@ export function completedStream(changes: StreamChanges = {}): Stream {
     routeName: 'default',
     cluster: { name: 'outbound|9080||reviews.default.svc.cluster.local', service: REVIEWS },
     host: { address: '10.0.0.1:9080', workload: REVIEWS_V1 },
-    upstreamLocalAddress: '10.0.0.9:41234',
+    upstreamConnection: { localAddress: '10.0.0.9:41234' },
     downstream: { localAddress: '10.96.0.7:9080', remoteAddress: '10.0.0.9:50000' },
     upstreamServiceTimeMs: 8,
     attemptCount: 1,

@@ -29,7 +29,7 @@ const NOTHING: StreamChanges = {
   response: null,
   info: {
     requestCompleteMs: -1, responseHeadMs: -1, responseCode: 0, details: '', routeName: undefined, cluster: undefined, host: undefined,
-    upstreamLocalAddress: undefined, upstreamServiceTimeMs: -1, downstream: undefined, attemptCount: 0,
+    upstreamConnection: undefined, upstreamServiceTimeMs: -1, downstream: undefined, attemptCount: 0,
   },
 };
 
