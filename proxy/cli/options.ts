@@ -13,7 +13,7 @@ export interface Bootstrap {
   readonly clusterDomain: string;
   readonly trustDomain: string;
   readonly rootNamespace: string;
-  /** IP address of the capture listeners. */
+  /** IP address of the capture listeners, and of the health and metrics servers. */
   readonly bind: string;
   readonly ports: PortPlan;
   /** A Gateway's or Sidecar's declared port to the port bound in its place; 0 picks a free one. */
@@ -84,7 +84,7 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'cluster-domain', value: 'DOMAIN', default: 'cluster.local', help: 'DNS suffix of services' },
   { name: 'trust-domain', value: 'DOMAIN', default: 'cluster.local', help: 'trust domain of identities' },
   { name: 'root-namespace', value: 'NAME', default: 'istio-system', help: 'namespace of mesh-wide resources' },
-  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners' },
+  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics' },
   { name: 'outbound-port', value: 'PORT', default: '15001', help: 'outbound capture; 0 picks a free port, off disables' },
   { name: 'inbound-port', value: 'PORT', default: '15006', help: 'inbound capture' },
   { name: 'admin-port', value: 'PORT', default: '15000', help: 'admin, loopback only' },

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Bootstrap } from '../cli/options.ts';
 import type { Stream } from '../stream/stream.ts';
 import { createAccessLog, type AccessLog } from '../telemetry/access-log/access-log.ts';
+import type { LineSinkStats } from '../telemetry/line-sink.ts';
 
 export interface AccessLogChoice {
   /** `-` is standard output; undefined: no log. */
@@ -61,6 +62,11 @@ export class AccessLogging {
   /** One completed stream. */
   log(stream: Stream): void {
     this.#log?.log(stream);
+  }
+
+  /** Counters of the log that is current. */
+  stats(): LineSinkStats | undefined {
+    return this.#log?.stats;
   }
 
   /** After a rotation. */

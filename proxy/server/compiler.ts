@@ -27,8 +27,8 @@ export interface CompilerDeps {
 /** From this size on (bytes of YAML) the thread stays: parsing 1 MB takes about a second, keeping it about 30 MB. */
 const KEEP_FROM_BYTES = 1024 * 1024;
 
-/** A small snapshot's thread ends this long after its last work, milliseconds: longer than an editing session's pauses. */
-const IDLE_END_MS = 30_000;
+/** A small snapshot's thread ends this long after a reload, milliseconds: who edits once often edits again. After the first load it ends at once. */
+const IDLE_END_MS = 10_000;
 
 export class ThreadedCompiler {
   readonly #setUp: CompilerSetUp;
@@ -48,6 +48,7 @@ export class ThreadedCompiler {
   /** The first load. Never rejects. */
   async compile(): Promise<FirstOutcome> {
     const answer = await this.#ask({ kind: 'first' });
+    this.#restAfter(0);
     if (answer.kind === 'compiled' || answer.kind === 'rejected') return answer;
     throw new Error(`compiler answered '${answer.kind}' to the first load`);
   }
@@ -57,6 +58,7 @@ export class ThreadedCompiler {
     const answer = await this.#ask({ kind: 'again', version: serving.version });
     // A thread started after the one that compiled what serves; only small snapshots come here, or one after a crash.
     const settled = answer.kind === 'base-needed' ? await this.#ask({ kind: 'again', version: serving.version, base: serving }) : answer;
+    this.#restAfter(IDLE_END_MS);
     if (settled.kind === 'compiled' || settled.kind === 'base-needed') throw new Error(`compiler answered '${settled.kind}' to a reload`);
     return settled;
   }
@@ -79,25 +81,35 @@ export class ThreadedCompiler {
   #startThread(): Worker {
     const file = new URL(`./compiler-worker${extname(import.meta.url)}`, import.meta.url);
     const thread = new Worker(file, { workerData: this.#setUp });
-    let failure = 'it ended';
-    thread.on('message', (answer: CompilerAnswer) => this.#settle(answer));
+    let failure = 'its thread ended';
+    thread.on('message', (answer: CompilerAnswer) => this.#settle(thread, answer));
     thread.on('error', (error) => (failure = error.message));
     thread.on('exit', () => {
+      this.#settle(thread, { kind: 'rejected', problems: [this.#crashProblem(failure)] });
       if (this.#thread === thread) this.#thread = undefined;
-      this.#settle({ kind: 'rejected', problems: [this.#crashProblem(failure)] });
     });
     return thread;
   }
 
-  #settle(answer: CompilerAnswer): void {
+  #settle(thread: Worker, answer: CompilerAnswer): void {
+    // A thread that was sent to rest may still be ending while another has been asked.
+    if (this.#thread !== thread) return;
+    // Idle, the thread alone must not keep a process alive that has nothing else to do.
+    thread.unref();
     const resolve = this.#waiting;
     this.#waiting = undefined;
-    if (resolve === undefined) return;
-    // Idle, the thread alone must not keep a process alive that has nothing else to do.
-    this.#thread?.unref();
-    const keep = this.#deps.snapshotBytes() >= KEEP_FROM_BYTES;
-    if (!keep) this.#idle = this.#deps.clock.setTimer(IDLE_END_MS, () => void this.#thread?.terminate());
-    resolve(answer);
+    resolve?.(answer);
+  }
+
+  /** Ends the thread of a small snapshot after so many milliseconds without work. */
+  #restAfter(delayMs: number): void {
+    if (this.#deps.snapshotBytes() >= KEEP_FROM_BYTES) return;
+    this.#idle?.cancel();
+    this.#idle = this.#deps.clock.setTimer(delayMs, () => {
+      const thread = this.#thread;
+      this.#thread = undefined;
+      void thread?.terminate();
+    });
   }
 
   #crashProblem(failure: string): Problem {
