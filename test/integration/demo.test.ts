@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { MAIN } from '../support/command.ts';
@@ -13,6 +14,8 @@ import type { TestScope } from '../support/scope.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../../config/examples/bookinfo', import.meta.url));
 const STARTED_MS = 30_000;
+/** An idle machine takes about a third of a second; here seven proxies recompile while other tests run. */
+const REACTION_MS = 2000;
 
 t.test('a visit', async (t) => {
   const folder = await copyOfExample(t);
@@ -61,9 +64,9 @@ t.test('a visit', async (t) => {
     await eventually(() => load.lastOther !== undefined && performance.now() - load.lastOther > 500, 'only reviews-v3 to answer');
     load.stop();
     await running;
-    t.ok((load.lastOther ?? 0) - edited < 1000, `reviews-v1 last answered ${Math.round((load.lastOther ?? 0) - edited)} ms after the edit`);
+    t.ok((load.lastOther ?? 0) - edited < REACTION_MS, `reviews-v1 last answered ${Math.round((load.lastOther ?? 0) - edited)} ms after the edit`);
     t.same(load.failures, []);
-    t.ok(load.answers > 30, `${load.answers} requests meanwhile`);
+    t.ok(load.answers > 20, `${load.answers} requests meanwhile`);
     await eventually(() => demo.stdout.includes('Configuration changed'), 'the demo to tell');
   });
 
@@ -165,7 +168,7 @@ class Demo {
   }
 }
 
-/** Asks for reviews, one request after the other on two connections, until told to stop. */
+/** Two visitors who ask for reviews again and again, each on a connection of its own, until told to stop. */
 class Load {
   answers = 0;
   readonly failures: string[] = [];
@@ -194,6 +197,7 @@ class Load {
       if (response.status !== 200) this.failures.push(`${response.status} ${response.text}`);
       else if (!response.text.includes('reviews-v3')) this.lastOther = performance.now();
       if (response.header('connection') === 'close') client = await RawClient.connect(t, this.#port);
+      await sleep(5);
     }
     client.socket.destroy();
   }
