@@ -134,6 +134,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
       info.flags |= ResponseFlag.DownstreamProtocolError;
       info.details = error?.details ?? 'http1.codec_error';
       info.responseCode = this.#responseStarted ? info.responseCode : (error?.status ?? 400);
+      this.#listener.stats.downstreamCxProtocolError++;
     } else {
       info.flags |= ResponseFlag.DownstreamTermination;
       info.details = reason === 'timeout' ? 'stream_idle_timeout' : 'downstream_remote_disconnect';

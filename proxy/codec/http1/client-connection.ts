@@ -265,13 +265,13 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     this.#fail('connection_termination');
   }
 
-  /** The connection broke; a half-read body is a protocol error to Envoy, before the head it is a termination. */
+  /** The connection broke: before an answer began a termination, inside its head or body a protocol error (Envoy). */
   #fail(reason: UpstreamReset): void {
     if (this.#phase === Phase.Closed) return;
     this.#clock.tick();
     const receiver = this.#receiver;
-    const inBody = this.#phase === Phase.Body;
+    const begun = this.#phase === Phase.Body || this.#head.partial !== undefined;
     this.close();
-    receiver?.onResponseReset(inBody ? 'protocol_error' : reason);
+    receiver?.onResponseReset(begun ? 'protocol_error' : reason);
   }
 }

@@ -76,7 +76,7 @@ export function parseFieldLines(text: string, position: number, fields: FieldLin
 
     const nameStart = i;
     while (TOKEN[byte] === 1) byte = text.charCodeAt(++i);
-    if (byte !== 0x3a || i === nameStart) return CODEC_ERROR;
+    if (byte !== 0x3a || i === nameStart) return isControl(byte) ? INVALID_CHARACTERS : CODEC_ERROR;
     const nameEnd = i;
 
     do byte = text.charCodeAt(++i);
@@ -100,6 +100,11 @@ export const HEAD_END = '\r\n\r\n';
 /** A head of `bytes` bytes is over `limit`. */
 export function headTooLarge(bytes: number, limit: number): ParseError | undefined {
   return bytes > limit ? HEADERS_TOO_LARGE : undefined;
+}
+
+/** A control other than tab, CR and LF, or DEL: Envoy has a detail word of its own for them. */
+export function isControl(byte: number): boolean {
+  return byte === 0x7f || (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d);
 }
 
 function takeKnown(kind: number, name: string, value: string, fields: FieldLines): void {

@@ -34,7 +34,7 @@ export function bodyLength(fields: FieldLines): number | undefined | ParseError 
 }
 
 /** Headers that decide who the client is: naming them in Connection would remove them on the way (D.2 row 33). */
-const SECURITY_CRITICAL: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'host']);
+const SECURITY_CRITICAL: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']);
 /** Named in Connection but handled by the codec anyway. */
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'keep-alive', 'te', 'proxy-connection', 'http2-settings', '']);
 
@@ -55,6 +55,7 @@ export function connectionOptions(fields: FieldLines, options: ConnectionOptions
     if (token === 'keep-alive') options.keepAlive = true;
     else if (token === 'close') options.close = true;
     else if (token === 'upgrade') options.upgrade = true;
+    else if (token === 'host') dropHost(fields);
     else if (SECURITY_CRITICAL.has(token) || token.startsWith(':')) return NOMINATED_HEADER;
     else if (!FRAMING.has(token)) removeItems(fields.items, token);
   }
@@ -64,6 +65,12 @@ export function connectionOptions(fields: FieldLines, options: ConnectionOptions
 /** TE is connection-specific but for `trailers`, which says that the recipient keeps them. */
 export function acceptsTrailers(fields: FieldLines): boolean {
   return fields.te !== undefined && fields.te.toLowerCase().split(',').some((part) => part.trim() === 'trailers');
+}
+
+/** Host nominated away is Host missing: the connection manager answers 400. */
+function dropHost(fields: FieldLines): void {
+  fields.host = undefined;
+  fields.hostLines = 0;
 }
 
 function removeItems(items: string[], name: string): void {

@@ -1,12 +1,13 @@
 /** Request heads: request line, Host, framing (RFC 9112 3 to 6), as strict as proxy-semantics D.2 asks. */
 
 import { HOST, TARGET, TOKEN } from './characters.ts';
-import { FieldLines, parseFieldLines } from './field-lines.ts';
+import { FieldLines, isControl, parseFieldLines } from './field-lines.ts';
 import { acceptsTrailers, bodyLength, connectionOptions, type ConnectionOptions } from './framing.ts';
 import {
   CODEC_ERROR,
   HEADERS_TOO_LARGE,
   INVALID_AUTHORITY,
+  INVALID_CHARACTERS,
   INVALID_SCHEME,
   LOW_VERSION,
   type ParseError,
@@ -49,12 +50,13 @@ export function parseRequestHead(text: string, request: ParsedRequest): ParseErr
 
   const methodEnd = text.indexOf(' ');
   const method = methodEnd === 3 && text.startsWith('GET') ? 'GET' : text.slice(0, Math.max(methodEnd, 0));
-  if (method !== 'GET' && !METHODS.has(method)) return CODEC_ERROR;
+  if (method !== 'GET' && !METHODS.has(method)) return startsWithControl(text) ? INVALID_CHARACTERS : CODEC_ERROR;
   request.method = method;
 
   const targetStart = methodEnd + 1;
   let i = targetStart;
   while (TARGET[text.charCodeAt(i)] === 1) i++;
+  if (isControl(text.charCodeAt(i))) return INVALID_CHARACTERS;
   if (i === targetStart) return CODEC_ERROR;
   const target = text.slice(targetStart, i);
   const versionError = text.startsWith(' HTTP/1.1\r\n', i) ? undefined : classifyVersion(text, i, target);
@@ -103,6 +105,16 @@ export function checkPartialHead(partial: Buffer, checked: number): ParseError |
   if (partial.length > MAX_REQUEST_HEAD_BYTES) return HEADERS_TOO_LARGE;
   const previous = checked === 0 ? 0 : (partial[checked - 1] as number);
   return precheck(partial, checked, partial.length, previous) ?? precheckMethod(partial, partial[0] === 0x0d ? 1 : 0, partial.length);
+}
+
+/** A control before the first blank: no method has one. */
+function startsWithControl(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const byte = text.charCodeAt(i);
+    if (byte === 0x20 || byte === 0x0d) return false;
+    if (isControl(byte)) return true;
+  }
+  return false;
 }
 
 function classifyVersion(text: string, position: number, target: string): ParseError {

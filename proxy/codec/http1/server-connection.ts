@@ -326,7 +326,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     const replied = this.#responseStarted;
     this.#receiver = undefined;
     if (replied) this.#destroy();
-    else this.#reply(error);
+    else this.#sendRefusal(codecErrorText(error));
     receiver?.onRequestReset('protocol', error);
   }
 
@@ -396,17 +396,17 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#socket.end();
   }
 
+  /** Answers a head that is none by itself and closes. */
   #refuse(error: ParseError): void {
-    this.#reply(error);
+    const text = codecErrorText(error);
+    this.#sendRefusal(text);
+    this.#owner.onCodecError(this, error, text.length - text.indexOf('\r\n\r\n') - 4);
   }
 
-  /** Answers a broken head or body by itself and closes. */
-  #reply(error: ParseError): void {
-    const text = codecErrorText(error);
+  #sendRefusal(text: string): void {
     appendText(this, this.#out, text);
     this.#requestEnded = false;
     this.#closeGracefully();
-    this.#owner.onCodecError(this, error, text.length);
   }
 
   /** FIN behind a complete request is a disconnect, as in Envoy: nobody waits for the answer. Other protocols half-close. */
