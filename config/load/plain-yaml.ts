@@ -105,11 +105,16 @@ class PlainReader {
   #sequence(indent: number): unknown[] {
     const items: unknown[] = [];
     while (!this.#atEnd && this.#indent === indent && this.#atDash()) {
-      const at = this.#skip(this.#start + 1);
-      const empty = at >= this.#end || this.#text[at] === '#';
-      const dash = this.#start;
-      items.push(empty ? this.#below(indent, false) : this.#item(at, indent));
-      place(this.#places, items, items.length - 1, empty ? dash : at, empty ? dash : at);
+      let at = this.#skip(this.#start + 1);
+      if (at >= this.#end || this.#text[at] === '#') {
+        at = this.#start;
+        this.#advance();
+        if (this.#indent > indent) at = this.#start;
+        items.push(this.#indent > indent ? this.#block() : null);
+      } else {
+        items.push(this.#item(at, indent));
+      }
+      place(this.#places, items, items.length - 1, at, at);
     }
     if (this.#indent > indent) throw declined;
     return items;
@@ -134,7 +139,7 @@ class PlainReader {
       if (key in map || key === '__proto__') throw declined;
       const at = this.#skip(keyAt + token.length + 1);
       const empty = at >= this.#end || this.#text[at] === '#';
-      map[key] = empty ? this.#below(indent, true) : this.#inline(at, indent);
+      map[key] = empty ? this.#below(indent) : this.#inline(at, indent);
       place(this.#places, map, key, keyAt, empty ? -1 : at);
     }
     if (this.#indent > indent || (this.#indent === indent && !this.#atEnd)) throw declined;
@@ -148,11 +153,11 @@ class PlainReader {
     return pattern.exec(this.#text)?.[0];
   }
 
-  /** The block on the lines below; a list may stand at its map key's own indentation. */
-  #below(indent: number, inMap: boolean): unknown {
+  /** What a key without value on its line has below; a list may stand at the key's own indentation. */
+  #below(indent: number): unknown {
     this.#advance();
     if (this.#indent > indent) return this.#block();
-    return inMap && this.#indent === indent && this.#atDash() ? this.#deeper(() => this.#sequence(indent)) : null;
+    return this.#indent === indent && this.#atDash() ? this.#block() : null;
   }
 
   #deeper<T>(parse: () => T): T {

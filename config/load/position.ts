@@ -42,13 +42,20 @@ export function offsetOf(root: unknown, rootOffset: number, places: Places, path
   let node = root;
   let offset = rootOffset;
   for (const [index, step] of path.entries()) {
-    const entry = isContainer(node) ? places.get(node)?.get(step) : undefined;
+    const entries = isContainer(node) ? places.get(node) : undefined;
+    const written = entries?.has(step) === false ? snakeCase(step) : step;
+    const entry = entries?.get(written);
     if (entry === undefined) return offset;
-    node = (node as Readonly<Record<string | number, unknown>>)[step];
+    node = (node as Readonly<Record<string | number, unknown>>)[written];
     const wantsKey = isContainer(node) || entry[1] < 0 || (atKey && index === path.length - 1);
     offset = wantsKey ? entry[0] : entry[1];
   }
   return offset;
+}
+
+/** The other spelling that a few Istio fields have in files: `mirrorPercent` may stand there as `mirror_percent`. */
+export function snakeCase(step: string | number): string | number {
+  return typeof step === 'number' ? step : step.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }
 
 function isContainer(value: unknown): value is object {

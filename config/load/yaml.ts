@@ -11,7 +11,7 @@ import type { Path } from '../resources/finding.ts';
 import { maxDepth, parseJson } from './json.ts';
 import { parsePlainYaml } from './plain-yaml.ts';
 import type { Places } from './position.ts';
-import { offsetOf } from './position.ts';
+import { offsetOf, snakeCase } from './position.ts';
 
 /** A mistake in the text itself. */
 export interface TextProblem {
@@ -82,7 +82,8 @@ function tooLarge(text: string): TextProblem {
 function readByLibrary(text: string, json: TextProblem | undefined): DocumentResult {
   const composed = compose(text);
   if ('problems' in composed) return composed;
-  const problems = [...relevant([...composed.errors, ...composed.warnings]).map((error) => textProblem(error, text)), ...keyProblems(composed)];
+  const errors = relevant([...composed.errors, ...composed.warnings]);
+  const problems = errors.length > 0 ? errors.map((error) => textProblem(error, text)) : keyProblems(composed);
   if (problems.length > 0) return { problems: (json === undefined || isYamlFlow(text) ? problems : [json]).slice(0, maxProblems) };
   try {
     return { value: composed.toJS({ maxAliasCount }) as unknown };
@@ -169,13 +170,12 @@ function messageOf(error: yaml.YAMLError, source: string): string {
       return `the key ${keyName(source)} is written twice in one map`;
     case 'TAG_RESOLVE_FAILED':
       return `${error.message.replace(/^Unresolved tag: /, 'the tag is not supported: ')}; write a plain value`;
-    case 'BAD_INDENT':
-      return 'wrong indentation: the entries of a map or list must start in the same column';
     case 'MULTILINE_IMPLICIT_KEY':
       return 'a key and its ":" must stand on one line; is a ":" missing here?';
     case 'BLOCK_AS_IMPLICIT_KEY':
       return 'a second ": " on one line; put text that holds ": " in quotes';
     default:
+      if (error.message.startsWith('All ')) return 'wrong indentation: the entries of a map or list must start in the same column';
       return lowerFirst(error.message.split('\n')[0]!);
   }
 }
@@ -234,6 +234,7 @@ function entryOf(node: yaml.ParsedNode | null, step: string | number): { readonl
     return item === undefined ? undefined : { key: item.range[0], value: item };
   }
   if (!yaml.isMap(node)) return undefined;
-  const pair = node.items.find((candidate) => yaml.isScalar(candidate.key) && String(candidate.key.value) === step);
+  const keyIs = (name: string | number) => (pair: yaml.Pair) => yaml.isScalar(pair.key) && String(pair.key.value) === name;
+  const pair = node.items.find(keyIs(step)) ?? node.items.find(keyIs(snakeCase(step)));
   return pair === undefined ? undefined : { key: (pair.key as yaml.ParsedNode).range[0], value: pair.value as yaml.ParsedNode | null };
 }
