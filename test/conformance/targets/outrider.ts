@@ -6,7 +6,7 @@ import { connectTimeoutMs, routeTimeoutMs, type Backends, type Target } from './
 
 /** `args` are more arguments for `outrider run`. */
 export async function startOutrider(t: TestScope, backends: Backends, args: readonly string[] = []): Promise<Target & { readonly proxy: Proxy }> {
-  const proxy = await Proxy.start(t, { snapshot: snapshot(backends), args });
+  const proxy = await Proxy.start(t, { snapshot: tableSnapshot(backends), args });
   return {
     proxy,
     port: proxy.outbound,
@@ -18,7 +18,7 @@ export async function startOutrider(t: TestScope, backends: Backends, args: read
 }
 
 /** REGISTRY_ONLY, one ServiceEntry per host; `retries.attempts: 0` switches Istio's default retries off. */
-function snapshot(backends: Backends): string {
+export function tableSnapshot(backends: Backends): string {
   const endpoints = { app: backends.upstream, narrow: backends.upstream, refused: backends.refused, hanging: backends.hanging };
   return [
     mesh,
