@@ -28,23 +28,23 @@ export const ResponseFlag = {
 /** Short and long names in the order Envoy prints them. */
 const NAMES: readonly (readonly [flag: number, short: string, long: string])[] = [
   [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
-  [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
-  [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
-  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
-  [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
-  [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
-  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
   [ResponseFlag.UpstreamTimeout, 'UT', 'UpstreamRequestTimeout'],
   [ResponseFlag.LocalReset, 'LR', 'LocalReset'],
   [ResponseFlag.UpstreamRemoteReset, 'UR', 'UpstreamRemoteReset'],
+  [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
+  [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
+  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
   [ResponseFlag.NoRoute, 'NR', 'NoRouteFound'],
+  [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
+  [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
   [ResponseFlag.RateLimited, 'RL', 'RateLimited'],
   [ResponseFlag.UnauthorizedExternal, 'UAEX', 'UnauthorizedExternalService'],
   [ResponseFlag.DownstreamTermination, 'DC', 'DownstreamConnectionTermination'],
+  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
   [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
   [ResponseFlag.DownstreamProtocolError, 'DPE', 'DownstreamProtocolError'],
-  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
   [ResponseFlag.DurationTimeout, 'DT', 'DurationTimeout'],
+  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
   [ResponseFlag.NoCluster, 'NC', 'NoClusterFound'],
   [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
   [ResponseFlag.DnsFailure, 'DF', 'DnsResolutionFailed'],
@@ -56,4 +56,9 @@ export function renderResponseFlags(flags: number): string {
   const names: string[] = [];
   for (const [flag, short] of NAMES) if ((flags & flag) !== 0) names.push(short);
   return names.join(',');
+}
+
+/** `UpstreamConnectionFailure,UpstreamRetryLimitExceeded`, or `-`: %RESPONSE_FLAGS_LONG%. */
+export function renderLongResponseFlags(flags: number): string {
+  return NAMES.filter(([flag]) => (flags & flag) !== 0).map(([, , long]) => long).join(',') || '-';
 }

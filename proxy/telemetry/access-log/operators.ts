@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { toByteString } from '../../base/bytes.ts';
 import { createTimeFormat, timeFormatProblem } from '../../base/time-format.ts';
-import { renderResponseFlags } from '../../stream/response-flags.ts';
+import { renderLongResponseFlags, renderResponseFlags } from '../../stream/response-flags.ts';
 import type { StreamInfo } from '../../stream/stream-info.ts';
 import type { Stream } from '../../stream/stream.ts';
 import { grpcStatusName, grpcStatusOf } from '../grpc-status.ts';
@@ -91,19 +91,20 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   RESPONSE_CODE_DETAILS: reason((info) => info.details),
   RESPONSE_DURATION: count((info) => durationBetween(info.startMs, info.responseHeadMs)),
   RESPONSE_FLAGS: plain((info) => renderResponseFlags(info.flags)),
+  RESPONSE_FLAGS_LONG: plain((info) => renderLongResponseFlags(info.flags)),
   RESPONSE_TX_DURATION: count((info) => durationBetween(info.responseHeadMs, info.endMs)),
   ROUTE_NAME: configured((info) => info.routeName),
   START_TIME: { argument: 'optional', cut: false, create: startTime },
   UPSTREAM_CLUSTER: configured((info) => info.cluster?.name),
   UPSTREAM_CLUSTER_RAW: configured((info) => info.cluster?.name),
-  UPSTREAM_HOST: address((info) => info.host?.address),
-  UPSTREAM_HOST_NAME: address((info) => info.host?.address),
-  UPSTREAM_HOST_NAME_WITHOUT_PORT: address((info) => hostOf(info.host?.address)),
+  UPSTREAM_HOST: upstream((host) => host),
+  UPSTREAM_HOST_NAME: upstream((host) => host),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: upstream(hostOf),
   UPSTREAM_LOCAL_ADDRESS: address((info) => info.upstreamLocalAddress),
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: address((info) => hostOf(info.upstreamLocalAddress)),
   UPSTREAM_LOCAL_PORT: count((info) => portOf(info.upstreamLocalAddress)),
-  UPSTREAM_REMOTE_ADDRESS: address((info) => info.host?.address),
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: address((info) => hostOf(info.host?.address)),
+  UPSTREAM_REMOTE_ADDRESS: upstream((host) => host),
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: upstream(hostOf),
   UPSTREAM_REMOTE_PORT: count((info) => portOf(info.host?.address)),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: count((info) => info.attemptCount),
   UPSTREAM_TRANSPORT_FAILURE_REASON: reason((info) => info.transportFailureReason),
@@ -124,8 +125,14 @@ function plain(read: (info: StreamInfo) => string | undefined): Definition {
   return { argument: 'none', cut: false, create: () => ({ kind: 'text', plain: true, read: (stream) => read(stream.info) }) };
 }
 
+/** Of a socket: the system's own text. */
 function address(read: (info: StreamInfo) => string | undefined): Definition {
   return plain((info) => read(info) || undefined);
+}
+
+/** Of an upstream host: without interception it may be the name that the downstream asked for. */
+function upstream(read: (address: string | undefined) => string | undefined): Definition {
+  return { argument: 'none', cut: false, create: () => untrusted((stream) => read(stream.info.host?.address)) };
 }
 
 /** Text of the configuration: any character. */

@@ -77,6 +77,7 @@ t.test('each operator: its value, and what stands where there is none', async (t
     ['RESPONSE_CODE_DETAILS', 'via_upstream', '-'],
     ['RESPONSE_DURATION', '9', '-'],
     ['RESPONSE_FLAGS', '-', '-'],
+    ['RESPONSE_FLAGS_LONG', '-', '-'],
     ['RESPONSE_TX_DURATION', '2', '-'],
     ['ROUTE_NAME', 'default', '-'],
     ['START_TIME', '2026-11-21T08:49:01.007Z', '2026-11-21T08:49:01.007Z'],
@@ -109,6 +110,8 @@ t.test('values that only some streams have', async (t) => {
     requestedServerName: 'reviews.example.com', downstream: { localAddress: '[fd00::1]:80', remoteAddress: '[::1]:5000' },
   };
   t.equal(text('%RESPONSE_FLAGS%|%UPSTREAM_TRANSPORT_FAILURE_REASON%|%CONNECTION_TERMINATION_DETAILS%', { info }), 'UF|delayed_connect_error:_Connection_refused|downstream_left');
+  t.equal(text('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%', { info: { flags: (1 << 1) | (1 << 6) } }), 'UF,URX UpstreamConnectionFailure,UpstreamRetryLimitExceeded');
+  t.equal(text('%RESPONSE_FLAGS%', { info: { flags: (1 << 10) | (1 << 12) | (1 << 13) } }), 'DI,FI,DC', 'in Envoy\'s order');
   t.equal(text('%REQUESTED_SERVER_NAME% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_PORT%', { info }), 'reviews.example.com [fd00::1]:80 fd00::1 5000');
   const rewritten: StreamChanges = { request: { path: '/v2/x?q=1', originalPath: '/x?q=1' } };
   t.equal(text('%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PATH(NQ)% %PATH(WQ:ORIG)% %REQ(:PATH)%', rewritten), '/x?q=1 /x /x?q=1 /v2/x?q=1');
@@ -130,6 +133,7 @@ t.test('one request is one line and one column stays one column', async (t) => {
   const hostile: StreamChanges = { requestHeaders: ['user-agent', agent] };
   t.equal(text('"%REQ(USER-AGENT)%"', hostile), '"a\\x22b\\x5cc\\x0d\\x0ad\\x1b[31m\\x09\\xc3\\xa9\\x7f"');
   t.equal(text('%ROUTE_NAME%', { info: { routeName: 'ü\n' } }), '\\xc3\\xbc\\x0a', 'a route name of the configuration, by its UTF-8 bytes');
+  t.equal(text('"%UPSTREAM_HOST%" %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', { info: { host: { address: 'a"\u001bb:80', workload: {} } } }), '"a\\x22\\x1bb:80" a\\x22\\x1bb', 'a name that the downstream asked for');
   t.equal(json('{"ua":"%REQ(USER-AGENT)%","x":"<%REQ(USER-AGENT)%>"}', hostile).split('\n').length, 2);
   t.equal(json('{"ua":"%REQ(USER-AGENT)%"}', hostile), '{"ua":"a\\u0022b\\u005cc\\u000d\\u000ad\\u001b[31m\\u0009\\u00c3\\u00a9\\u007f"}\n');
   t.same(JSON.parse(json('{"ua":"%REQ(USER-AGENT)%"}', hostile)), { ua: agent });
