@@ -1,8 +1,8 @@
 /** "did you mean": the known word nearest to a mistyped one. */
 
 /**
- * The known word within a third of the length in edit distance (letter case, `_` and `-` count for nothing), or
- * undefined. Bounded work: words over 64 characters get no suggestion.
+ * The known word within a third of the length in edit distance (letter case, `_` and `-` count for nothing), else one
+ * that begins as the word does or the other way round, or undefined. Bounded work: words over 64 characters get none.
  */
 export function suggest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
@@ -16,7 +16,16 @@ export function suggest(word: string, known: Iterable<string>): string | undefin
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? beginsAlike(target, known);
+}
+
+function beginsAlike(target: string, known: Iterable<string>): string | undefined {
+  for (const candidate of known) {
+    const folded = fold(candidate);
+    const shorter = Math.min(folded.length, target.length);
+    if (shorter >= 4 && folded.slice(0, shorter) === target.slice(0, shorter)) return candidate;
+  }
+  return undefined;
 }
 
 /** `; did you mean "http"?`, or `; known here: a, b, c` when nothing is near and the list is short. */
