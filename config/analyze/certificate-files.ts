@@ -1,12 +1,11 @@
 /** Certificate and key files that resources name. Whether they exist is the machine's affair: the caller looks. */
 
-import type { Resource } from '../load/snapshot.ts';
+import type { Resource, Snapshot } from '../load/snapshot.ts';
 import type { ClientTlsSettings } from '../resources/destination-rule.ts';
 import type { Path } from '../resources/finding.ts';
 import type { ServerTlsSettings } from '../resources/gateway.ts';
 import type { Problem } from '../runtime/problem.ts';
 import { problemAt } from './problem-at.ts';
-import type { Subject } from './subject.ts';
 import { trafficPoliciesOf } from './traffic-policies.ts';
 
 export interface CertificateFile {
@@ -19,7 +18,7 @@ export interface CertificateFile {
 /** `caCertificates: system` means the operating system's authorities. */
 const SYSTEM = 'system';
 
-export function certificateFiles({ snapshot }: Subject): readonly CertificateFile[] {
+export function certificateFiles(snapshot: Snapshot): readonly CertificateFile[] {
   return [
     ...snapshot.gateways.flatMap((gateway) => gateway.spec.servers.flatMap(({ tls }, index) => serverFiles(gateway, tls, ['spec', 'servers', index, 'tls']))),
     ...snapshot.sidecars.flatMap((sidecar) => (sidecar.spec.ingress ?? []).flatMap(({ tls }, index) => serverFiles(sidecar, tls, ['spec', 'ingress', index, 'tls']))),

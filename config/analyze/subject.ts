@@ -2,7 +2,7 @@
 
 import { mostSpecific, overlaps } from '../compile/host-match.ts';
 import type { Labels } from '../compile/labels.ts';
-import { isEmpty, selects } from '../compile/labels.ts';
+import { isEmpty, LabelIndex, selects } from '../compile/labels.ts';
 import type { MeshSettings } from '../compile/mesh.ts';
 import { meshSettings } from '../compile/mesh.ts';
 import type { MeshService } from '../compile/mesh-service.ts';
@@ -20,6 +20,7 @@ export interface Subject {
   readonly rootNamespace: string;
   readonly hosts: HostIndex;
   readonly workloads: readonly LabelledWorkload[];
+  readonly workloadIndex: LabelIndex<LabelledWorkload>;
   /**
    * `Kind namespace/name` of resources that have errors of their own and so are not in the snapshot: whoever refers to
    * one is not told that it does not exist.
@@ -38,15 +39,22 @@ const DEFAULT_ROOT_NAMESPACE = 'istio-system';
 
 export function subjectOf(snapshot: Snapshot, clusterDomain = 'cluster.local'): Subject {
   const mesh = meshSettings(snapshot.meshConfig);
+  const workloads = labelledWorkloads(snapshot);
   return {
     snapshot,
     mesh,
     clusterDomain,
-    rootNamespace: snapshot.meshConfig?.spec.rootNamespace ?? DEFAULT_ROOT_NAMESPACE,
+    rootNamespace: rootNamespaceOf(snapshot),
     hosts: new HostIndex(meshServices(snapshot, mesh, clusterDomain)),
-    workloads: labelledWorkloads(snapshot),
+    workloads,
+    workloadIndex: new LabelIndex(workloads, ({ namespace }) => namespace, ({ labels }) => labels),
     broken: new Set(snapshot.problems.filter(({ severity, resource }) => severity === 'error' && resource !== '').map(({ resource }) => resource)),
   };
+}
+
+/** Namespace of mesh-wide resources as the mesh configuration has it. */
+export function rootNamespaceOf({ meshConfig }: Snapshot): string {
+  return meshConfig?.spec.rootNamespace ?? DEFAULT_ROOT_NAMESPACE;
 }
 
 /** Candidates for a "did you mean" among hosts: comparing words is quadratic, and a mesh has thousands. */
@@ -106,7 +114,8 @@ function labelledWorkloads(snapshot: Snapshot): readonly LabelledWorkload[] {
 }
 
 /** Workloads of `namespace` (undefined: of all) that carry the labels. */
-export function selectWorkloads({ workloads }: Subject, namespace: string | undefined, labels: Labels): readonly LabelledWorkload[] {
+export function selectWorkloads({ workloads, workloadIndex }: Subject, namespace: string | undefined, labels: Labels): readonly LabelledWorkload[] {
+  if (namespace !== undefined && !isEmpty(labels)) return workloadIndex.select(namespace, labels);
   return workloads.filter((workload) => (namespace === undefined || workload.namespace === namespace) && selects(labels, workload.labels));
 }
 

@@ -3,8 +3,9 @@
 import { statSync } from 'node:fs';
 import { certificateFiles, missingFile } from '../../config/analyze/certificate-files.ts';
 import { analyze } from '../../config/analyze/index.ts';
-import { subjectOf } from '../../config/analyze/subject.ts';
+import { rootNamespaceOf } from '../../config/analyze/subject.ts';
 import { compile } from '../../config/compile/index.ts';
+import { selects } from '../../config/compile/labels.ts';
 import type { NodeOptions } from '../../config/compile/node.ts';
 import { loadSnapshot } from '../../config/load/snapshot.ts';
 import type { Snapshot } from '../../config/load/snapshot.ts';
@@ -46,7 +47,7 @@ export function validateSnapshot(paths: readonly string[]): ValidationReport {
 
 /** A key may well be on another machine than the one that validates: warnings, no errors. */
 function missingFiles(snapshot: Snapshot): readonly Problem[] {
-  return certificateFiles(subjectOf(snapshot))
+  return certificateFiles(snapshot)
     .filter(({ file }) => statSync(file, { throwIfNoEntry: false }) === undefined)
     .map(missingFile);
 }
@@ -60,13 +61,17 @@ function compileProblems(snapshot: Snapshot): readonly Problem[] {
 /** A sidecar in each namespace, one for each Sidecar resource that selects workloads, and a gateway for each Gateway's selector. */
 function nodesOf(snapshot: Snapshot): readonly NodeOptions[] {
   const nodes = new Map<string, NodeOptions>();
-  const add = (mode: NodeOptions['mode'], namespace: string, labels: NodeOptions['labels']): void => {
+  const add = (mode: NodeOptions['mode'], { namespace, name, labels }: Pick<NodeOptions, 'namespace' | 'name' | 'labels'>): void => {
     const key = JSON.stringify([mode, namespace, labels]);
-    if (!nodes.has(key)) nodes.set(key, nodeOptions(snapshot, { mode, namespace, labels }));
+    if (!nodes.has(key)) nodes.set(key, nodeOptions(snapshot, { mode, namespace, name, labels }));
   };
-  for (const namespace of namespacesOf(snapshot)) add('sidecar', namespace, {});
-  for (const { metadata, spec } of snapshot.sidecars) add('sidecar', metadata.namespace, spec.workloadSelector?.labels ?? {});
-  for (const { metadata, spec } of snapshot.gateways) add('gateway', metadata.namespace, spec.selector ?? {});
+  for (const namespace of namespacesOf(snapshot)) add('sidecar', { namespace, name: 'any', labels: {} });
+  for (const { metadata, spec } of snapshot.sidecars) add('sidecar', { ...metadata, labels: spec.workloadSelector?.labels ?? {} });
+  for (const { metadata, spec } of snapshot.gateways) {
+    const pod = snapshot.pods.find(({ metadata: { labels } }) => selects(spec.selector, labels))?.metadata;
+    if (pod === undefined) add('gateway', { ...metadata, labels: spec.selector ?? {} });
+    else add('gateway', pod);
+  }
   return [...nodes.values()];
 }
 
@@ -77,16 +82,14 @@ function namespacesOf(snapshot: Snapshot): ReadonlySet<string> {
   return namespaces;
 }
 
-function nodeOptions(snapshot: Snapshot, who: Pick<NodeOptions, 'mode' | 'namespace' | 'labels'>): NodeOptions {
-  const { rootNamespace } = subjectOf(snapshot);
+function nodeOptions(snapshot: Snapshot, who: Pick<NodeOptions, 'mode' | 'namespace' | 'name' | 'labels'>): NodeOptions {
   return {
     ...who,
-    name: 'validate',
     ip: '',
     serviceAccount: 'default',
     clusterDomain: 'cluster.local',
     trustDomain: 'cluster.local',
-    rootNamespace,
+    rootNamespace: rootNamespaceOf(snapshot),
     bindAddress: '0.0.0.0',
     outboundPort: 15_001,
     inboundPort: 15_006,
@@ -118,7 +121,7 @@ function renderReport({ problems, errors, warnings, skipped }: ValidationReport,
   const kinds = Object.entries(skipped).map(([kind, number]) => `${kind} ${number}`);
   if (kinds.length > 0) {
     const total = Object.values(skipped).reduce((sum, number) => sum + number, 0);
-    const message = `skipped ${total} resources of kinds that are not for a data plane: ${kinds.sort().join(', ')}`;
+    const message = `skipped ${total} ${total === 1 ? 'resource' : 'resources'} of kinds that are not for a data plane: ${kinds.sort().join(', ')}`;
     lines.push(renderProblem({ severity: 'info', file: firstPath, line: 1, column: 1, resource: '', path: '', message }));
   }
   return `${[...lines, `${errors} errors, ${warnings} warnings`].join('\n')}\n`;
