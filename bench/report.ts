@@ -45,7 +45,7 @@ ${blocks.join('\n\n')}
 export function renderScenario(scenario: Scenario, figures: Figures | undefined): string {
   if (figures === undefined) return `## ${scenario.title}\n\nNot measured on this machine.`;
   const measured = columns.filter(({ metric }) => figures.samples.some((sample) => sample.metric === metric));
-  const bases = figures.samples.some((sample) => sample.metric === 'cpuUsPerRequest') ? ['nginx', 'envoy'].filter((name) => has(figures, name)) : [];
+  const bases = figures.samples.some((sample) => sample.metric === 'cpuUsPerRequest') ? ['nginx', 'envoy', 'envoy-sidecar'].filter((name) => has(figures, name)) : [];
   const header = ['peer', ...measured.map((column) => column.title), ...bases.map((base) => `CPU ÷ ${base}`)];
   const names = [...new Set(figures.samples.map((sample) => sample.peer))].sort((a, b) => orderOf(a) - orderOf(b));
   const rows = names.map((name) => [

@@ -8,11 +8,14 @@ import { loadCore } from './config.ts';
 import { keepFigures, type Figures } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { checkoutRoot } from './measure/places.ts';
-import { pinning } from './measure/process.ts';
+import { pinning, stopAllPrograms } from './measure/process.ts';
 import { parseOptions, usage, type BenchOptions } from './options.ts';
 import { renderReport, renderScenario } from './report.ts';
 import type { Peer, Scenario } from './types.ts';
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAllPrograms().then(() => process.exit(1)));
+}
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -24,7 +24,9 @@ export interface Verdict {
 export const targets: readonly Target[] = [
   cpu('HTTP/1 → HTTP/1, CPU per request', 'http1-get', 'nginx', 1.5),
   cpu('HTTP/1 → HTTP/1, CPU per request', 'http1-get', 'envoy', 0.45),
-  cpu('the same with the access log on both', 'http1-log', 'envoy', 0.5),
+  cpu("the same beside Envoy with a sidecar's stock filters", 'http1-get', 'envoy-sidecar', 0.45),
+  cpu('with the access log on both', 'http1-log', 'envoy', 0.5),
+  cpu("the same beside Envoy with a sidecar's stock filters", 'http1-log', 'envoy-sidecar', 0.5),
   cpu('100 KB answers, CPU per byte', 'http1-large', 'nginx', 1.5),
   cpu('1 MB uploads, CPU per byte', 'http1-upload', 'nginx', 1.5),
   cpu('new connection per request', 'http1-close', 'nginx', 2),

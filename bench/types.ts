@@ -20,7 +20,7 @@ export interface RunningPeer {
   readonly port: number;
   /** Root of its process tree; absent for `direct`. */
   readonly pid?: number;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A proxy that the bench can put between the load and the upstream. */
@@ -64,7 +64,7 @@ export interface Scenario {
   /** Heading in the report. */
   readonly title: string;
   /** Which peers make sense here, of those the run may use. */
-  admits(peer: Peer): boolean;
+  readonly admits: (peer: Peer) => boolean;
   run(context: ScenarioContext): Promise<readonly Sample[]>;
 }
 

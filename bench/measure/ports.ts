@@ -39,6 +39,6 @@ function answers(port: number, host: string): Promise<boolean> {
       if (head.length >= 12) socket.destroy();
     });
     socket.on('error', () => undefined);
-    socket.on('close', () => resolve(/^HTTP\/1\.1 200/.test(head)));
+    socket.on('close', () => resolve(head.startsWith('HTTP/1.1 200')));
   });
 }

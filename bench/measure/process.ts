@@ -7,9 +7,9 @@ import { delimiter, join } from 'node:path';
 export interface Program {
   readonly pid: number;
   /** Everything it has printed so far, for an error message. */
-  output(): string;
+  readonly output: () => string;
   /** SIGTERM, SIGKILL after 5 s; resolves when it is gone. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
   /** Exit code once ended by itself. */
   readonly exited: Promise<number | null>;
 }
@@ -64,6 +64,13 @@ export async function runProgram(core: number, command: string, args: readonly s
   return program.output();
 }
 
+const running = new Set<Program>();
+
+/** Stops whatever is still running: for a bench that is interrupted. */
+export async function stopAllPrograms(): Promise<void> {
+  await Promise.all([...running].map((program) => program.stop()));
+}
+
 function watchProgram(child: ChildProcess, pid: number): Program {
   let output = '';
   const keep = (chunk: Buffer): void => {
@@ -84,5 +91,8 @@ function watchProgram(child: ChildProcess, pid: number): Program {
     await exited;
     clearTimeout(force);
   };
-  return { pid, output: () => output, stop, exited };
+  const program: Program = { pid, output: () => output, stop, exited };
+  running.add(program);
+  void exited.then(() => running.delete(program));
+  return program;
 }

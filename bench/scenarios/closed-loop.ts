@@ -1,6 +1,6 @@
 /** The closed-loop scenarios: CPU per request and peak rate, for each shape of HTTP/1 traffic. */
 
-import { benchHost, benchPort, connections, largeBodyBytes, uploadBytes, uploadConnections } from '../config.ts';
+import { benchHost, benchPort, connections, uploadBytes, uploadConnections } from '../config.ts';
 import { closedLoop } from '../load/run.ts';
 import type { LoadRequest } from '../load/job.ts';
 import { cpuMicros } from '../measure/usage.ts';
@@ -13,7 +13,7 @@ interface Shape {
   readonly request: LoadRequest;
   readonly connections: number;
   readonly accessLog: boolean;
-  admits(peer: Peer): boolean;
+  readonly admits: (peer: Peer) => boolean;
 }
 
 const get: LoadRequest = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false };
@@ -57,9 +57,6 @@ export const services = closedLoopScenario({
   title: 'HTTP/1, 1 KB answers: 10,000 services in the snapshot beside the bookinfo snapshot',
   admits: (peer) => peer.name === 'outrider' || peer.name === 'outrider-10k',
 });
-
-/** Bytes that one request moves through the proxy, for the CPU-per-byte reading of the large shapes. */
-export const bytesPerRequest: Readonly<Record<string, number>> = { 'http1-large': largeBodyBytes, 'http1-upload': uploadBytes };
 
 function closedLoopScenario(shape: Shape): Scenario {
   return { name: shape.name, title: shape.title, admits: shape.admits, run: (context) => runShape(shape, context) };

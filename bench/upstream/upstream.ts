@@ -9,7 +9,7 @@ import { findProgram, startProgram, type Program } from '../measure/process.ts';
 
 export interface Upstream {
   readonly port: number;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Serves `/` (1 KB), `/large` (100 KB) and `/upload` (reads the body, then answers 1 KB). */

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module';
 
 type FastProxy = (options: { readonly base: string; readonly undici: { readonly connections: number; readonly pipelining: number } }) => {
-  proxy(request: IncomingMessage, response: ServerResponse, source: string | undefined, options: object): void;
+  readonly proxy: (request: IncomingMessage, response: ServerResponse, source: string | undefined, options: object) => void;
 };
 
 const [listen, upstream] = process.argv.slice(2).map(Number);

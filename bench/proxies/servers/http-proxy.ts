@@ -9,7 +9,7 @@ interface HttpProxy {
 }
 
 interface HttpProxyPackage {
-  createProxyServer(options: { readonly target: string; readonly agent: Agent }): HttpProxy;
+  readonly createProxyServer: (options: { readonly target: string; readonly agent: Agent }) => HttpProxy;
 }
 
 const [listen, upstream] = process.argv.slice(2).map(Number);
