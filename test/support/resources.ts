@@ -39,7 +39,6 @@ export function renderResources(resources: readonly ResourceObject[]): string {
 export function service(name: string, options: ServiceOptions = {}): ResourceObject[] {
   const namespace = options.namespace ?? 'default';
   const port = { name: options.portName ?? 'http', port: options.port ?? 9080 };
-  const workloads = options.workloads ?? [];
   return [
     {
       apiVersion: 'v1',
@@ -47,8 +46,14 @@ export function service(name: string, options: ServiceOptions = {}): ResourceObj
       metadata: { name, namespace, labels: options.labels ?? { app: name } },
       spec: { selector: { app: name }, ports: [{ ...port, protocol: 'TCP' }] },
     },
-    ...workloads.flatMap((workload, index) => workloadOf(name, namespace, port.name, workload, index)),
+    ...workloads(name, options),
   ];
+}
+
+/** The Pods and EndpointSlices alone, for a Service that is written elsewhere. */
+export function workloads(name: string, options: ServiceOptions): ResourceObject[] {
+  const { namespace = 'default', portName = 'http' } = options;
+  return (options.workloads ?? []).flatMap((workload, index) => workloadOf(name, namespace, portName, workload, index));
 }
 
 /** `pod('client')` is who the proxy under test usually is: `workload: 'default/client'`. */

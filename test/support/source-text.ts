@@ -1,6 +1,6 @@
 /** TypeScript source files as the architecture test reads them: imports, and code without comments and strings. */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative, sep } from 'node:path';
 
 export interface SourceFile {
@@ -18,7 +18,9 @@ export function readSources(root: string, folders: readonly string[]): SourceFil
   return folders.flatMap((folder) => filesBelow(join(root, folder), '.ts')).map((file) => parse(root, file));
 }
 
+/** Sorted paths; none where there is no such folder. */
 export function filesBelow(folder: string, ending: string): string[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith(ending))
     .map((name) => join(folder, name))
