@@ -63,7 +63,8 @@ function providerShape(): Shape<WrittenProvider> {
 }
 
 function toProvider(provider: WrittenProvider): ExtensionProvider {
-  const kind = providers.find((name) => Object.hasOwn(provider, name));
-  if (kind === undefined) return { name: provider.name };
-  return { name: provider.name, kind, settings: (provider as unknown as Readonly<Record<string, unknown>>)[kind] };
+  const found = Object.entries(provider).find(([field]) => providers.includes(field));
+  if (found === undefined) return { name: provider.name };
+  const [kind, settings] = found as [string, unknown];
+  return { name: provider.name, kind, settings };
 }

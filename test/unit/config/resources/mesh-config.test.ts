@@ -12,7 +12,7 @@ t.test('MeshConfig: positions are those of the outer file', async (t) => {
     ['valid', 'accessLogFile: /dev/stdout\nconnectTimeout: 5s\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\ndefaultConfig:\n  gatewayTopology: {numTrustedProxies: 1}\n  proxyMetadata: {A: b}\nextensionProviders:\n- name: p\n  prometheus: {}\ndefaultProviders: {metrics: [prometheus]}', []],
     ['empty', '', []],
     ['unknown field', 'accessLogFile: a\nacessLogEncoding: JSON', ['9:5: acessLogEncoding: unknown field "acessLogEncoding"; did you mean "accessLogEncoding"? [IST0106]']],
-    ['wrong enum', 'pathNormalization:\n  normalization: MERGE', ['9:22: pathNormalization.normalization: "MERGE" is not known; known here: DEFAULT, NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES [IST0106]']],
+    ['wrong enum', 'pathNormalization:\n  normalization: NONNE', ['9:22: pathNormalization.normalization: "NONNE" is not known; did you mean "NONE"? [IST0106]']],
     ['duration', 'connectTimeout: 5', ['8:21: connectTimeout: must be a duration such as "500ms", "5s", "1m30s" or "1h", got the number 5 [IST0106]']],
     ['duration out of range', 'connectTimeout: 2h', ['8:21: connectTimeout: must be at most 1h [IST0106]']],
     ['fraction of a second', 'defaultConfig:\n  drainDuration: 1500ms', ['9:22: defaultConfig.drainDuration: must be whole seconds [IST0106]']],
@@ -25,7 +25,7 @@ t.test('MeshConfig: positions are those of the outer file', async (t) => {
     ['provider twice', 'extensionProviders:\n- {name: a, prometheus: {}}\n- {name: a, prometheus: {}}', ['10:14: extensionProviders[1].name: the name "a" is used twice [IST0106]']],
     ['known and not read', 'ingressClass: istio', ['8:5: ingressClass: warning: is for the control plane; a data plane with a local snapshot has no use for it']],
     ['known and not read, deeper', 'defaultConfig:\n  discoveryAddress: istiod:15012', ['9:7: defaultConfig.discoveryAddress: warning: is for the control plane; a data plane with a local snapshot has no use for it']],
-    ['broken YAML', 'a: b\nb: [', ['9:8: flow sequence in block collection must be sufficiently indented and end with a ]']],
+    ['key twice', 'accessLogFile: a\naccessLogFile: b', ['9:5: the key "accessLogFile" is written twice in one map']],
   ];
   for (const [name, mesh, problems] of cases) {
     t.strictSame(loadFindings(configMap(mesh)), problems.map((problem) => problem.replace(/^(\d+:\d+: )/, '$1ConfigMap istio-system/istio: ')), name);
