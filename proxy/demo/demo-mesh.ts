@@ -85,6 +85,8 @@ export class DemoMesh {
         ...(gateway ? this.#gatewayArguments(name) : [`--workload=default/${name}`, `--outbound-port=${this.#port(OUTBOUND_PORT + index - 1)}`]),
       ],
       log: `${this.#options.logs}/${name}.log`,
+      // A laptop has fewer cores than the demo has proxies; these two decide what a visitor sees after an edit.
+      yields: !gateway && !name.startsWith('productpage'),
     });
     this.#proxies.set(name, proxy);
     const ports = await proxy.ready();
