@@ -269,6 +269,12 @@ t.test('an answer before the end of the request closes; the body is never taken 
   t.equal((await client.exchange()).status, 403);
 });
 
+t.test('a body held back for a connect that fails does not hold back the next request', async (t) => {
+  const proxy = await startDataPath(t, { upstreamPort: 1 });
+  const client = await RawClient.connect(t, proxy.port);
+  for (let i = 0; i < 3; i++) t.equal((await client.exchange({ method: 'POST', body: 'x'.repeat(2000) })).status, 503);
+});
+
 t.test('gauges return to zero', async (t) => {
   const upstream = await Upstream.start(t);
   const proxy = await startDataPath(t, { upstreamPort: upstream.port });

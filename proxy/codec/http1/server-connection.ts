@@ -353,6 +353,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     }
     this.#phase = Phase.Head;
     this.#progressMs = this.#clock.now();
+    // Whoever held this request's body back is gone; the next request must not wait for him.
+    this.#resume(Pause.Backpressure);
     if (this.#pipelined === undefined || this.#processing) return;
     queueMicrotask(() => this.#processPipelined());
   }
