@@ -15,6 +15,7 @@ import { analyzeDryRunAnnotation } from './dry-run-annotation.ts';
 import { analyzeGatewayConflicts } from './gateway-conflicts.ts';
 import { analyzeGatewayPorts } from './gateway-ports.ts';
 import { analyzeGatewayReferences } from './gateway-references.ts';
+import { analyzeHttp2Ports } from './http2-ports.ts';
 import { analyzeMeshHosts } from './mesh-hosts.ts';
 import { analyzeNotEnforced } from './not-enforced.ts';
 import { analyzeSidecarSelectors, analyzeTelemetrySelectors } from './overlapping-selectors.ts';
@@ -56,6 +57,7 @@ const analyzers: readonly Analyzer[] = [
   analyzeDryRunAnnotation,
   analyzeUnenforcedSecurity,
   analyzeNotEnforced,
+  analyzeHttp2Ports,
 ];
 
 /** All findings, in the order of the analyzers; the caller sorts. */

@@ -99,3 +99,8 @@ t.test('positions are those of the field', async (t) => {
   const text = 'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: v\nspec:\n  hosts: [s]\n  http:\n  - route:\n    - destination: {host: s}\n    retries:\n      attempts: 2\n';
   t.strictSame(analysisFindings(text, ['']), ['10:5: VirtualService default/v: spec.http[0].retries: warning: is not enforced by this version: a request is tried once']);
 });
+
+t.test('ports that want HTTP/2', async (t) => {
+  const text = 'apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {port: 80, name: http}\n  - {port: 81, name: grpc}\n  - {port: 82, name: x, appProtocol: kubernetes.io/h2c}\n';
+  t.strictSame(analysisFindings(text, ['']), ['7:5: Service default/s: spec.ports[1]: warning: gRPC is not spoken by this version: requests for this port are sent as HTTP/1.1']);
+});
