@@ -122,12 +122,16 @@ type Collections = { -readonly [Name in CollectionName]: Snapshot[Name][number][
 
 /** Gathers one load's resources and problems; finds resources that are defined twice. */
 class SnapshotBuilder {
-  readonly #collections = Object.fromEntries(collectionNames.map((name) => [name, []])) as unknown as Collections;
+  readonly #collections = {} as Collections;
   readonly #problems: Problem[] = [];
   readonly #skipped = new Map<string, number>();
   /** By collection and full name. */
   readonly #defined = new Map<string, ResourceSource>();
   #meshConfig: Snapshot['meshConfig'];
+
+  constructor() {
+    for (const name of collectionNames) this.#collections[name] = [];
+  }
 
   problems(problems: readonly Problem[]): void {
     for (const problem of problems) this.#problems.push(problem);

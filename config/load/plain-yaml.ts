@@ -7,13 +7,13 @@
  */
 
 import { maxDepth } from './json.ts';
+import { chomp, declined, keyText, resolve, unquote, withoutTrailingSpaces } from './plain-scalar.ts';
 import type { Places } from './position.ts';
 import { place } from './position.ts';
 
 /** The value and the offset of its first character, or undefined: ask the full parser. */
 export function parsePlainYaml(text: string, places?: Places): { readonly value: unknown; readonly offset: number } | undefined {
   // Characters YAML forbids or treats as line ends or marks; rare enough to leave to the full parser.
-  // eslint-disable-next-line no-control-regex
   if (/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/.test(text)) return undefined;
   try {
     return new PlainReader(text, places).document();
@@ -22,9 +22,6 @@ export function parsePlainYaml(text: string, places?: Places): { readonly value:
     throw error;
   }
 }
-
-/** Thrown inside this file only, to leave the recursion at once. */
-const declined = new Error('not plain YAML');
 
 const plainKey = /[A-Za-z0-9_./$][\w./$@~+-]*(?=:(?: |\n|$))/y;
 const quotedKey = /(?:"[^"\\\n]*"|'[^'\n]*')(?=:(?: |\n|$))/y;
@@ -290,43 +287,4 @@ class PlainReader {
     restOfLine.lastIndex = at;
     return restOfLine.test(this.#text);
   }
-}
-
-/** Only spaces: `trimEnd` would take a no-break space too, which belongs to the scalar. */
-function withoutTrailingSpaces(text: string): string {
-  let end = text.length;
-  while (text.charCodeAt(end - 1) === 0x20) end--;
-  return text.slice(0, end);
-}
-
-function keyText(token: string): string {
-  if (token[0] === '"' || token[0] === "'") return token.slice(1, -1);
-  if (typeof resolve(token) !== 'string') throw declined;
-  return token;
-}
-
-function unquote(token: string): string {
-  return token[0] === '"' ? token.slice(1, -1) : token.slice(1, -1).replaceAll("''", "'");
-}
-
-const numeric = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/;
-
-/** YAML 1.2 core schema. */
-function resolve(token: string): unknown {
-  if (!/^[-+.~0-9nNtTfF]/.test(token)) return token;
-  if (/^(?:~|null|Null|NULL)$/.test(token)) return null;
-  if (/^(?:true|True|TRUE)$/.test(token)) return true;
-  if (/^(?:false|False|FALSE)$/.test(token)) return false;
-  if (/^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|0o[0-7]+|0x[0-9a-fA-F]+)$/.test(token)) throw declined;
-  if (!numeric.test(token)) return token;
-  if (token.length > 15) throw declined;
-  return Number(token);
-}
-
-/** Lines of a literal block, final line breaks clipped (one), stripped (`-`) or kept (`+`). */
-function chomp(lines: readonly string[], mode: string): string {
-  let end = lines.length;
-  while (end > 0 && lines[end - 1] === '') end--;
-  if (end === 0 || mode === '+') throw declined;
-  return lines.slice(0, end).join('\n') + (mode === '-' ? '' : '\n');
 }

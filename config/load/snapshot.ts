@@ -5,7 +5,7 @@ import { createLoader } from './loader.ts';
 import type { Snapshot } from './types.ts';
 
 export * from './types.ts';
-export type { Loader, LoaderOptions } from './loader.ts';
+export type { LoaderOptions } from './loader.ts';
 export { createLoader } from './loader.ts';
 
 /** One load without memory: files, folders or `-`; every problem is in the result, none is thrown. */

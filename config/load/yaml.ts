@@ -103,7 +103,7 @@ function isYamlFlow(text: string): boolean {
   return !/^\s*(?:\[\s*)*\{\s*(?:"|\})/.test(text);
 }
 
-type Composed = yaml.Document.Parsed<yaml.ParsedNode> | { readonly problems: readonly TextProblem[] };
+type Composed = yaml.Document.Parsed | { readonly problems: readonly TextProblem[] };
 
 /** The composer is recursive; the tokens it works on are not, so depth is measured there. */
 function compose(text: string): Composed {
@@ -114,7 +114,7 @@ function compose(text: string): Composed {
     tokens.push(token);
   }
   const composer = new yaml.Composer({ version: '1.2', merge: true, uniqueKeys: true, strict: true, stringKeys: false, prettyErrors: false, logLevel: 'silent' });
-  const documents = [...composer.compose(tokens, true, text.length)] as yaml.Document.Parsed<yaml.ParsedNode>[];
+  const documents = [...composer.compose(tokens, true, text.length)] as yaml.Document.Parsed[];
   const second = documents[1];
   if (second !== undefined) return { problems: [{ offset: second.range[0], message: 'content after the end of the document; put "---" before it' }] };
   return documents[0]!;
@@ -230,11 +230,11 @@ function offsetInNodes(root: yaml.ParsedNode, path: Path, atKey: boolean): numbe
 
 function entryOf(node: yaml.ParsedNode | null, step: string | number): { readonly key: number; readonly value: yaml.ParsedNode | null } | undefined {
   if (yaml.isSeq(node)) {
-    const item = node.items[step as number] as yaml.ParsedNode | undefined;
+    const item = node.items[step as number];
     return item === undefined ? undefined : { key: item.range[0], value: item };
   }
   if (!yaml.isMap(node)) return undefined;
   const keyIs = (name: string | number) => (pair: yaml.Pair) => yaml.isScalar(pair.key) && String(pair.key.value) === name;
   const pair = node.items.find(keyIs(step)) ?? node.items.find(keyIs(snakeCase(step)));
-  return pair === undefined ? undefined : { key: (pair.key as yaml.ParsedNode).range[0], value: pair.value as yaml.ParsedNode | null };
+  return pair === undefined ? undefined : { key: pair.key.range[0], value: pair.value };
 }

@@ -12,7 +12,7 @@ import { serverTls } from './server-tls.ts';
 import { checkedText, dnsLabelProblem, hostProblem } from './values.ts';
 
 export type { Port } from './server-port.ts';
-export type { ServerTlsMode, ServerTlsSettings, TlsCertificate, TlsProtocol } from './server-tls.ts';
+export type { ServerTlsSettings } from './server-tls.ts';
 
 export interface GatewaySpec {
   /** Labels of the workloads, in any namespace; absent or empty = every workload. */

@@ -134,12 +134,12 @@ export function decimal(min: number, max: number): Schema<number> {
 
 /** An enum by name, in exactly this case. */
 export function oneName<const T extends string>(names: readonly T[]): Schema<T> {
-  return z.enum(names, {
-    error: (issue) => {
-      if (typeof issue.input !== 'string') return expected(`one of ${names.join(', ')}`, issue);
-      return `"${issue.input}" is not known${suggestion(issue.input, names)}`;
+  return z.custom<T>((input) => (names as readonly unknown[]).includes(input), {
+    error: ({ input }) => {
+      if (typeof input !== 'string') return expected(`one of ${names.join(', ')}`, { input });
+      return `${JSON.stringify(input)} is not known${suggestion(input, names)}`;
     },
-  }) as unknown as Schema<T>;
+  });
 }
 
 /** Kubernetes int-or-string, as written. */
@@ -149,11 +149,6 @@ export const intOrString: Schema<number | string> = z.union([z.number(), z.strin
 
 /** Anything; for opaque parts. */
 export const anything: Schema<unknown> = z.unknown();
-
-/** A schema that refers to one declared later, or to itself. */
-export function lazy<T>(schema: () => Schema<T>): Schema<T> {
-  return z.lazy(schema);
-}
 
 /** Members of `names` that are present; for oneofs: `present(value, ['a', 'b']).length > 1`. */
 export function present<T extends object>(value: T, names: readonly (keyof T & string)[]): readonly string[] {
@@ -175,11 +170,12 @@ export function expected(form: string, issue: { readonly input?: unknown }): str
 }
 
 function describe(input: unknown): string {
+  if (typeof input === 'number' || typeof input === 'boolean') return `the ${typeof input} ${input}`;
   if (input === null) return 'nothing (null)';
   if (Array.isArray(input)) return 'a list';
   if (typeof input === 'object') return 'a map';
   if (typeof input === 'string') return `the text ${JSON.stringify(input.length > 60 ? `${input.slice(0, 60)}…` : input)}`;
-  return `the ${typeof input} ${String(input)}`;
+  return typeof input;
 }
 
 /** Why YAML read the value otherwise than meant. */
@@ -209,7 +205,7 @@ function optionalFields<T>(shape: Shape<T>, required: readonly (keyof T)[]): Rec
 /** Nulls of known fields dropped and aliases renamed before, rules after. */
 function finish<T>(schema: z.ZodType, shape: Shape<T>, options: ObjectOptions<T>): Schema<T> {
   const aliases = options.aliases ?? {};
-  const prepared = z.preprocess((input) => prepare(input, shape, aliases), schema) as unknown as Schema<T>;
+  const prepared = z.preprocess((input) => prepare(input, shape, aliases), schema as Schema<T>);
   return options.check === undefined ? prepared : checked(prepared, options.check);
 }
 

@@ -1,8 +1,8 @@
 /** Value formats that many resources share: durations, names, addresses, regexes, and the small messages built of them. */
 
 import { isIP } from 'node:net';
-import { RE2JS } from 're2js';
 import * as z from 'zod';
+import { regexProblem as syntaxProblem } from '../../proxy/base/re2.ts';
 import type { Destination, PercentMessage, PortSelector, StringMatch } from './messages.ts';
 import type { Check, Report, Schema } from './schema.ts';
 import { checked, decimal, expected, list, map, object, oneOf, portNumber, text } from './schema.ts';
@@ -44,13 +44,8 @@ function durationProblem(ms: number, minMs: number, wholeSeconds: boolean): stri
 /** Why a regex is refused (RE2 syntax, 1024 characters), or undefined. */
 export function regexProblem(pattern: string): string | undefined {
   if (pattern.length > 1024) return `must be at most 1024 characters, has ${pattern.length}`;
-  try {
-    RE2JS.compile(pattern);
-    return undefined;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : String(error);
-    return `is not an RE2 regular expression (no look-around, no back-references): ${reason}`;
-  }
+  const problem = syntaxProblem(pattern)?.replace(/^error parsing regexp: /, '');
+  return problem === undefined ? undefined : `is not an RE2 regular expression (no look-around, no back-references): ${problem}`;
 }
 
 const regexText: Schema<string> = checked(text, (value, report) => {
@@ -168,15 +163,12 @@ export const ipAddress: Schema<string> = checkedText((value) => (isIP(value) ===
 
 export const portSelector: Schema<PortSelector> = object<PortSelector>({ number: portNumber }, { required: ['number'] });
 
-/** A subset's name becomes part of a cluster name. */
-export const subsetName: Schema<string> = nameLabel;
-
 const destinationHost = checkedText((host) => {
   if (host === '*') return 'a destination cannot be "*"';
   return hostProblem(host, { wildcard: true });
 });
 
-export const destination: Schema<Destination> = object<Destination>({ host: destinationHost, subset: subsetName, port: portSelector }, { required: ['host'] });
+export const destination: Schema<Destination> = object<Destination>({ host: destinationHost, subset: nameLabel, port: portSelector }, { required: ['host'] });
 
 /** `*` or `.` or `~` or namespace names (istio-api.md 1.5). `none`: whether `~` is allowed (services only). */
 export function exportTo(options: { readonly none: boolean }): Schema<readonly string[]> {

@@ -46,7 +46,6 @@ function isAuthority(name: string): boolean {
 
 /** Control characters, or a `%` that neither opens nor closes an operator such as %DOWNSTREAM_REMOTE_ADDRESS%. */
 function headerValueProblem(value: string): string | undefined {
-  // eslint-disable-next-line no-control-regex
   if (/[\0\r\n]/.test(value)) return 'a header value must not contain line breaks';
   return (value.split('%').length - 1) % 2 === 0 ? undefined : 'a single "%" is not allowed; write "%%", or %OPERATOR% for a value of the request';
 }

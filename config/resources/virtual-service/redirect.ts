@@ -1,6 +1,6 @@
 /** `redirect`, `directResponse`, `rewrite` and `delegate` of an HTTP route. */
 
-import { RE2JS } from 're2js';
+import { regexProblem, substitutionProblem } from '../../../proxy/base/re2.ts';
 import type { Report, Schema } from '../schema.ts';
 import { checked, integer, object, oneName, oneOf, portNumber, present, text } from '../schema.ts';
 import { checkedText, dnsLabel, hostProblem, regex } from '../values.ts';
@@ -65,21 +65,8 @@ const uriRegexRewrite: Schema<RegexRewrite> = object<RegexRewrite>(
 
 /** Envoy refuses a substitution that names a group the regex lacks. */
 function checkSubstitution({ match, rewrite: substitution }: RegexRewrite, report: Report): void {
-  const groups = groupCount(match);
-  if (groups === undefined) return;
-  for (const [escape, name = ''] of substitution.matchAll(/\\([\s\S]?)/g)) {
-    if (name === '\\') continue;
-    if (!/^\d$/.test(name)) report.error(['rewrite'], `${JSON.stringify(escape)}: a backslash must be followed by a group number (\\0 to \\9) or a backslash`);
-    else if (Number(name) > groups) report.error(['rewrite'], `refers to group \\${name}, but the regex has ${groups}`);
-  }
-}
-
-function groupCount(pattern: string): number | undefined {
-  try {
-    return RE2JS.compile(pattern).groupCount();
-  } catch {
-    return undefined;
-  }
+  const problem = regexProblem(match) === undefined ? substitutionProblem(match, substitution) : undefined;
+  if (problem !== undefined) report.error(['rewrite'], problem);
 }
 
 export const rewrite: Schema<HttpRewrite> = object<HttpRewrite>(

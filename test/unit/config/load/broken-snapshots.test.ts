@@ -60,7 +60,7 @@ table('text', [
   ['duplicate JSON key', '{"kind": "a",\n ▸"kind": "b"}', 'the key "kind" is written twice'],
   ['__proto__', `${head}spec:\n  ▸__proto__: {hosts: [a]}\n`, 'the key "__proto__" is refused'],
   ['__proto__ in JSON', '{"apiVersion": "v1", ▸"__proto__": {"kind": "Service"}}', 'the key "__proto__" is refused'],
-  ['constructor is just an unknown field', `${good.replace('[a], http', '[a], ▸constructor: {}, http')}`, 'spec.constructor: unknown field "constructor"'],
+  ['constructor is just an unknown field', good.replace('[a], http', '[a], ▸constructor: {}, http'), 'spec.constructor: unknown field "constructor"'],
   ['anchors multiply', `a: &a [x,x,x,x,x,x,x,x]\nb: &b [▸*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c]\n`, 'aliases multiply this document'],
   ['unknown anchor', `${head}spec: ▸*missing\n`, 'unresolved alias'],
   ['10,000 deep brackets', `a: ${'['.repeat(99)}▸${'['.repeat(9901)}`, 'nested deeper than 100 levels'],
@@ -132,7 +132,7 @@ table('VirtualService', [
   ['rewrite twice', forward('rewrite:\n  uri: /\n  ▸uriRegexRewrite: {match: a, rewrite: b}'), 'only one of uri, uriRegexRewrite may be set'],
   ['half a regex rewrite', forward('rewrite:\n  ▸uriRegexRewrite: {match: a}'), 'uriRegexRewrite.rewrite: is required'],
   ['regex rewrite not RE2', forward('rewrite: {uriRegexRewrite: {match: ▸"(?=a)", rewrite: b}}'), 'is not an RE2 regular expression'],
-  ['unknown group', forward('rewrite: {uriRegexRewrite: {match: (a), rewrite: ▸\'\\2\'}}'), 'refers to group \\2, but the regex has 1'],
+  ['unknown group', forward('rewrite: {uriRegexRewrite: {match: (a), rewrite: ▸\'\\2\'}}'), 'names a group, the expression has only 1'],
   ['empty redirect', http('▸redirect: {}'), 'changes nothing'],
   ['redirect code', http('redirect: {uri: /, redirectCode: ▸200}'), 'must be a 3xx status code, got 200'],
   ['redirect scheme', http('redirect: {scheme: ▸ftp}'), 'must be http or https, got "ftp"'],
@@ -267,7 +267,7 @@ table('Gateway', [
   ['revocation list with simple', server('port: {number: 443, name: a, protocol: HTTPS}\nhosts: [a.b]\ntls: {mode: SIMPLE, serverCertificate: /a, privateKey: /b, caCrl: ▸/c}'), 'has no meaning in mode SIMPLE'],
   ['three certificates', server('port: {number: 443, name: a, protocol: HTTPS}\nhosts: [a.b]\ntls: {mode: SIMPLE, ▸tlsCertificates: [{serverCertificate: /a, privateKey: /b}, {serverCertificate: /a, privateKey: /b}, {serverCertificate: /a, privateKey: /b}]}'), 'must have at most 2 entries'],
   ['bad bind', server('port: {number: 80, name: a, protocol: HTTP}\nbind: ▸somewhere\nhosts: [a.b]'), '"somewhere" is not an IP address or unix:// socket'],
-  ['dotted name', `${gateway('servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [a.b]}]').replace('name: a}\n', 'name: ▸a.b}\n')}`, 'metadata.name: "a.b": the name of a Gateway must not have a dot'],
+  ['dotted name', gateway('servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [a.b]}]').replace('name: a}\n', 'name: ▸a.b}\n'), 'metadata.name: "a.b": the name of a Gateway must not have a dot'],
   ['short host', server('port: {number: 80, name: a, protocol: HTTP}\nhosts: [▸reviews]'), '"reviews" is a short name'],
   ['nobody\'s host', server('port: {number: 80, name: a, protocol: HTTP}\nhosts: [▸"~/a.b"]'), 'the namespace "~" is not allowed'],
   ['min above max', server('port: {number: 443, name: a, protocol: HTTPS}\nhosts: [a.b]\ntls: {mode: SIMPLE, credentialName: c, minProtocolVersion: ▸TLSV1_3, maxProtocolVersion: TLSV1_2}'), 'must not be above maxProtocolVersion'],
@@ -293,17 +293,17 @@ table('ServiceEntry', [
 ]);
 
 table('WorkloadEntry, WorkloadGroup', [
-  ['no address', `${resource('WorkloadEntry')('labels: {a: b}').replace('spec', '▸spec')}`, 'needs an address (or a network)'],
+  ['no address', resource('WorkloadEntry')('labels: {a: b}').replace('spec', '▸spec'), 'needs an address (or a network)'],
   ['bad address', resource('WorkloadEntry')('address: ▸"a b"'), 'is neither an IP address, a host name nor a unix:// socket'],
   ['bad socket', resource('WorkloadEntry')('address: ▸unix://a'), 'is not a socket'],
   ['port 0', resource('WorkloadEntry')('address: 1.2.3.4\nports: {http: ▸0}'), 'from 1 to 65535, got 0'],
-  ['no template', `${resource('WorkloadGroup')('metadata: {}').replace('spec', '▸spec')}`, 'spec.template: is required'],
+  ['no template', resource('WorkloadGroup')('metadata: {}').replace('spec', '▸spec'), 'spec.template: is required'],
   ['probe without method', resource('WorkloadGroup')('template: {}\n▸probe: {periodSeconds: 1}'), 'needs a method, one of httpGet, tcpSocket, exec, grpc'],
   ['probe without command', resource('WorkloadGroup')('template: {}\nprobe: {exec: {▸command: []}}'), 'command: must not be empty'],
 ]);
 
 table('Sidecar', [
-  ['empty', `${sidecar('workloadSelector: {labels: {a: b}}').replace('spec', '▸spec')}`, 'sets nothing'],
+  ['empty', sidecar('workloadSelector: {labels: {a: b}}').replace('spec', '▸spec'), 'sets nothing'],
   ['ingress without port', sidecar('ingress:\n- ▸defaultEndpoint: 127.0.0.1:80'), 'ingress[0].port: is required'],
   ['ingress port twice', sidecar('ingress:\n- port: {number: 80}\n- port: {number: ▸80}'), 'the port 80 has two ingress listeners'],
   ['default endpoint', sidecar('ingress:\n- port: {number: 80}\n  defaultEndpoint: ▸10.0.0.1:80'), 'must be 127.0.0.1:port'],
