@@ -83,7 +83,7 @@ export class ThreadedCompiler {
     const thread = new Worker(file, { workerData: this.#setUp });
     let failure = 'its thread ended';
     thread.on('message', (answer: CompilerAnswer) => this.#settle(thread, answer));
-    thread.on('error', (error) => (failure = error.message));
+    thread.on('error', (error) => (failure = topOfStack(error)));
     thread.on('exit', () => {
       this.#settle(thread, { kind: 'rejected', problems: [this.#crashProblem(failure)] });
       if (this.#thread === thread) this.#thread = undefined;
@@ -116,4 +116,10 @@ export class ThreadedCompiler {
     const message = `the snapshot could not be compiled: ${failure}`;
     return { severity: 'error', file: this.#setUp.bootstrap.config[0] ?? '-', line: 1, column: 1, resource: '', path: '', message };
   }
+}
+
+/** A bug, or memory that ran out: the message and where, on one line. */
+function topOfStack(error: Error): string {
+  const lines = (error.stack ?? error.message).split('\n').slice(0, 3);
+  return lines.map((line) => line.trim()).join(' ');
 }

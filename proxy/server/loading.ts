@@ -27,10 +27,10 @@ const STDIN_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export async function startLoading(bootstrap: Bootstrap, events: LoadingEvents): Promise<Loading> {
   const stdin = bootstrap.config.includes('-') ? await readStdin() : undefined;
-  let watch: SnapshotWatch | undefined;
-  const snapshotBytes = (): number => (stdin?.length ?? 0) + (watch?.totalBytes() ?? 0);
-  const compiler = new ThreadedCompiler(bootstrap, { clock: systemClock, snapshotBytes, ...(stdin === undefined ? {} : { stdin }) });
-  watch = await watchSnapshot(bootstrap.config, { clock: systemClock, ...events });
+  const size = { bytes: (): number => 0 };
+  const compiler = new ThreadedCompiler(bootstrap, { clock: systemClock, snapshotBytes: () => size.bytes(), ...(stdin === undefined ? {} : { stdin }) });
+  const watch = await watchSnapshot(bootstrap.config, { clock: systemClock, ...events });
+  size.bytes = () => (stdin?.length ?? 0) + watch.totalBytes();
   const close = async (): Promise<void> => {
     watch.close();
     await compiler.close();
