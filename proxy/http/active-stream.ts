@@ -356,8 +356,9 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
       this.#reply(replacement);
       return;
     }
-    this.#sendHead(head, body?.length ?? 0, 0);
-    if (body !== undefined) {
+    const bodiless = head.status === 204 || head.status === 304;
+    this.#sendHead(head, bodiless ? Framing.None : (body?.length ?? 0), 0);
+    if (body !== undefined && !bodiless) {
       if (request.method !== 'HEAD') info.bytesSent += body.length;
       this.#writer.writeBody(body, 0, body.length);
     }

@@ -46,7 +46,11 @@ export class Http1Pool implements ClientConnectionOwner {
 
   /** An idle connection, or undefined: then `wait`. */
   take(): Http1ClientConnection | undefined {
-    return this.#idle.pop();
+    for (let newest = this.#idle.pop(); newest !== undefined; newest = this.#idle.pop()) {
+      if (!isSpent(newest, this.#clock.now(), this.#settings.idleTimeoutMs)) return newest;
+      newest.close();
+    }
+    return undefined;
   }
 
   /** Queues `waiter` and opens a connection for it. The waiter that has waited longest gets the first one free. */
@@ -68,14 +72,10 @@ export class Http1Pool implements ClientConnectionOwner {
 
   /** Ends idle connections that have been so for longer than the idle timeout. */
   sweep(now: number): void {
-    const limit = this.#settings.idleTimeoutMs;
-    if (limit <= 0) return;
-    while (this.#idle.length > 0) {
-      const oldest = this.#idle[0] as Http1ClientConnection;
-      if (now - oldest.idleSinceMs <= limit) return;
-      this.#idle.shift();
+    if (this.#idle.length === 0) return;
+    for (const connection of this.#idle.filter((idle) => isSpent(idle, now, this.#settings.idleTimeoutMs))) {
       this.#clusterStats.upstreamCxIdleTimeout++;
-      oldest.close();
+      connection.close();
     }
   }
 
@@ -165,4 +165,14 @@ export class Http1Pool implements ClientConnectionOwner {
     if (failure.kind === 'connection_timeout') this.#clusterStats.upstreamCxConnectTimeout++;
     this.#clusterStats.upstreamCxConnectFail++;
   }
+}
+
+/** An idle connection is given up this long before the upstream said it would do so: a request must not cross with its FIN. */
+const HINT_MARGIN_MS = 500;
+
+/** True once an idle connection has outlived our limit (0 = none) or nearly the one the upstream announced. */
+function isSpent(connection: Http1ClientConnection, now: number, idleTimeoutMs: number): boolean {
+  const idleMs = now - connection.idleSinceMs;
+  if (idleTimeoutMs > 0 && idleMs > idleTimeoutMs) return true;
+  return connection.idleHintMs !== undefined && idleMs > Math.max(connection.idleHintMs - HINT_MARGIN_MS, connection.idleHintMs / 2);
 }

@@ -204,6 +204,26 @@ t.test('an idle connection whose end has arrived is not used', async (t) => {
   t.equal(upstream.connections.length, 2);
 });
 
+t.test('an idle connection is given up before the upstream said it would be', async (t) => {
+  const upstream = await Upstream.start(t, { onRequest: (seen) => seen.answer({ headers: { 'Keep-Alive': 'timeout=1' } }) });
+  const proxy = await startDataPath(t, { upstreamPort: upstream.port });
+  const client = await RawClient.connect(t, proxy.port);
+  await client.exchange();
+  t.equal((await client.exchange()).header('keep-alive'), undefined, 'the hint is for us, not for the downstream');
+  t.equal(upstream.connections.length, 1);
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await client.exchange();
+  t.equal(upstream.connections.length, 2);
+});
+
+t.test('a direct response of 204 has no length', async (t) => {
+  const proxy = await startDataPath(t, { routes: [{ action: { kind: 'direct', status: 204, body: 'dropped' } }] });
+  const client = await RawClient.connect(t, proxy.port);
+  const first = await client.exchange();
+  t.same([first.status, first.text, first.header('content-length')], [204, '', undefined]);
+  t.equal((await client.exchange()).status, 204);
+});
+
 t.test('failures of the upstream', async (t) => {
   const dead = await startDataPath(t, { upstreamPort: 1 });
   const refused = await request(t, dead.port);

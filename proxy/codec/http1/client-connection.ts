@@ -10,6 +10,7 @@ import { appendBytes, appendText, dropOutput, flushOutput, type OutputOwner } fr
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { joinAddress } from './connection-addresses.ts';
 import { HeadBuffer } from './head-buffer.ts';
+import { keepAliveHint } from './framing.ts';
 import { MAX_RESPONSE_HEAD_BYTES, ParsedResponse, parseResponseHead } from './response-head.ts';
 import { fieldText, requestHeadText } from './serialize.ts';
 
@@ -33,6 +34,8 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   requests = 0;
   /** Monotonic time since when it is idle; the pool's. */
   idleSinceMs = 0;
+  /** How long the upstream said it keeps the connection when idle, milliseconds; undefined where it did not say. */
+  idleHintMs: number | undefined = undefined;
   bytesRead = 0;
   bytesWritten = 0;
   /** Something of the response to the current request has been read: it must not be sent again. */
@@ -206,6 +209,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
       return next;
     }
     this.#reusable = parsed.reusable;
+    this.idleHintMs = keepAliveHint(parsed.fields);
     const head: ResponseHead = { status, headers: new HeaderList(parsed.fields.items) };
     this.#phase = Phase.Body;
     if (bodyLength !== 0) this.#body.start(bodyLength);

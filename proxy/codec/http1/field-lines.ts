@@ -39,6 +39,7 @@ export class FieldLines {
   connection: string | undefined = undefined;
   upgrade: string | undefined = undefined;
   te: string | undefined = undefined;
+  keepAlive: string | undefined = undefined;
 
   reset(): void {
     this.items = [];
@@ -53,6 +54,7 @@ export class FieldLines {
     this.connection = undefined;
     this.upgrade = undefined;
     this.te = undefined;
+    this.keepAlive = undefined;
   }
 }
 
@@ -131,6 +133,9 @@ function takeKnown(kind: number, name: string, value: string, fields: FieldLines
       fields.te = fields.te === undefined ? value : `${fields.te},${value}`;
       return;
     case HeaderKind.KeepAlive:
+      fields.keepAlive = value;
+      return;
+    case HeaderKind.ProxyConnection:
     case HeaderKind.Http2Settings:
       return;
     case HeaderKind.Expect:

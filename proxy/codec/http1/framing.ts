@@ -62,6 +62,22 @@ export function connectionOptions(fields: FieldLines, options: ConnectionOptions
   return undefined;
 }
 
+/** Value of the last Keep-Alive header and what it meant: one server says the same on every answer. */
+let lastHint = '';
+let lastHintMs = 0;
+
+/** `Keep-Alive: timeout=5`: how long the peer says it keeps an idle connection, milliseconds; undefined where it does not say. */
+export function keepAliveHint(fields: FieldLines): number | undefined {
+  const { keepAlive } = fields;
+  if (keepAlive === undefined) return undefined;
+  if (keepAlive !== lastHint) {
+    lastHint = keepAlive;
+    const seconds = /(?:^|[,;\s])timeout\s*=\s*(\d{1,6})/i.exec(keepAlive)?.[1];
+    lastHintMs = seconds === undefined ? -1 : Number(seconds) * 1000;
+  }
+  return lastHintMs < 0 ? undefined : lastHintMs;
+}
+
 /** TE is connection-specific but for `trailers`, which says that the recipient keeps them. */
 export function acceptsTrailers(fields: FieldLines): boolean {
   return fields.te !== undefined && fields.te.toLowerCase().split(',').some((part) => part.trim() === 'trailers');

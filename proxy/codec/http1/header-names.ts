@@ -26,6 +26,7 @@ export const HeaderKind = {
   /** Removed from responses and rewritten: x-envoy-upstream-service-time. */
   UpstreamServiceTime: 15,
   Http2Settings: 16,
+  ProxyConnection: 17,
 } as const;
 
 export interface HeaderName {
@@ -41,7 +42,7 @@ const KINDS: readonly (readonly [name: string, kind: number])[] = [
   ['upgrade', HeaderKind.Upgrade],
   ['te', HeaderKind.Te],
   ['keep-alive', HeaderKind.KeepAlive],
-  ['proxy-connection', HeaderKind.KeepAlive],
+  ['proxy-connection', HeaderKind.ProxyConnection],
   ['expect', HeaderKind.Expect],
   ['x-forwarded-proto', HeaderKind.XForwardedProto],
   ['x-forwarded-for', HeaderKind.XForwardedFor],
