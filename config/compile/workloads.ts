@@ -81,6 +81,8 @@ export function entryDetails(entry: Resource<WorkloadEntrySpec>): WorkloadDetail
 /** `endpoints[]` of a ServiceEntry and WorkloadEntries: a service account alone means that it has a sidecar (istio-api.md 5.2). */
 export function writtenEndpointDetails(spec: WorkloadEntrySpec, labels: Labels, namespace: string, name?: string): WorkloadDetails {
   const { serviceAccount, locality } = spec;
+  // A mere address says nothing about who is there.
+  if (name === undefined && serviceAccount === undefined && Object.keys(labels).length === 0) return { labels, facts: { locality: locality ?? '', workload: {}, tlsMode: 'disabled' } };
   const identity = { namespace, ...(name !== undefined && { podName: name }), ...(serviceAccount !== undefined && { serviceAccount }) };
   const details = describeWorkload(labels, locality ?? '', identity);
   const meshed = serviceAccount !== undefined && !(TLS_MODE_LABEL in labels);
