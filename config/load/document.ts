@@ -12,7 +12,7 @@ import { parseMetadata } from './metadata.ts';
 import type { Position } from './position.ts';
 import { positionAt } from './position.ts';
 import { recognise } from './recognise.ts';
-import { locate, readDocument } from './yaml.ts';
+import { locate, readDocument } from './reader.ts';
 
 /** A Problem before its file is known; the position counts from the document's first character. */
 export interface DocumentProblem {

@@ -14,7 +14,7 @@ import { positionAt } from './position.ts';
 import type { DocumentText } from './split.ts';
 import { splitDocuments, splitList } from './split.ts';
 import type { Resource, ResourceSource, Snapshot } from './types.ts';
-import { locate } from './yaml.ts';
+import { locate } from './reader.ts';
 
 export interface LoaderOptions {
   /** Content of standard input for the path `-`; by default it is read from there. Asked for once. */

@@ -6,7 +6,7 @@ import type { MeshConfigSpec } from '../resources/mesh-config.ts';
 import { meshConfig } from '../resources/mesh-config.ts';
 import type { Position } from './position.ts';
 import { positionAt } from './position.ts';
-import { locate, readDocument } from './yaml.ts';
+import { locate, readDocument } from './reader.ts';
 
 type Document = Readonly<Record<string, unknown>>;
 

@@ -7,8 +7,9 @@ import { parseJson } from '../../../../config/load/json.ts';
 import { parsePlainYaml } from '../../../../config/load/plain-yaml.ts';
 import type { Places } from '../../../../config/load/position.ts';
 import { offsetOf, positionAt } from '../../../../config/load/position.ts';
+import { locate, readDocument } from '../../../../config/load/reader.ts';
 import { splitDocuments, splitList } from '../../../../config/load/split.ts';
-import { locate, readDocument } from '../../../../config/load/yaml.ts';
+
 
 /** The full parser's value, or undefined where it finds anything wrong. */
 function byLibrary(text: string): string | undefined {
