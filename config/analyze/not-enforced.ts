@@ -9,12 +9,21 @@ import { unenforcedFields, unenforcedMeshFields } from './not-enforced-fields.ts
 import { problemAt } from './problem-at.ts';
 import type { Subject } from './subject.ts';
 
-export function analyzeNotEnforced({ snapshot }: Subject): readonly Problem[] {
+/** Of each resource: the loader hands out the same object again while nothing about it changed, and `run` asks at every reload. */
+const remembered = new WeakMap<Resource<unknown>, readonly Problem[]>();
+
+export function analyzeNotEnforced({ snapshot }: Pick<Subject, 'snapshot'>): readonly Problem[] {
   const ofResources = unenforcedFields.flatMap(({ collection, fields }) =>
-    (snapshot[collection] as readonly Resource<unknown>[]).flatMap((resource) => fields.flatMap((field) => warning(resource, field, ['spec']))),
+    (snapshot[collection] as readonly Resource<unknown>[]).flatMap((resource) => warnings(resource, fields)),
   );
   const { meshConfig } = snapshot;
   return meshConfig === undefined ? ofResources : [...ofResources, ...unenforcedMeshFields.flatMap((field) => warning(meshConfig, field, []))];
+}
+
+function warnings(resource: Resource<unknown>, fields: readonly UnenforcedField[]): readonly Problem[] {
+  let known = remembered.get(resource);
+  if (known === undefined) remembered.set(resource, (known = fields.flatMap((field) => warning(resource, field, ['spec']))));
+  return known;
 }
 
 /** One warning at the field's first occurrence, which says how many more there are. */

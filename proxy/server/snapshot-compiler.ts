@@ -2,7 +2,6 @@
 
 import { hostname } from 'node:os';
 import { analyzeNotEnforced } from '../../config/analyze/not-enforced.ts';
-import { subjectOf } from '../../config/analyze/subject.ts';
 import { securityRefusals } from '../../config/analyze/unenforced-security.ts';
 import { diff } from '../../config/compile/diff.ts';
 import { compile } from '../../config/compile/index.ts';
@@ -69,7 +68,7 @@ export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap): First
   if (typeof identity === 'string') return { kind: 'rejected', problems: [...loaded, wholeProblem(bootstrap, identity)] };
   const node = nodeOptions(identity, bootstrap);
   const refusals = securityRefusals(snapshot, node);
-  const notEnforced = analyzeNotEnforced(subjectOf(snapshot, bootstrap.clusterDomain));
+  const notEnforced = analyzeNotEnforced({ snapshot });
   const { config, problems } = compile(snapshot, node);
   const all = [...loaded, ...problems, ...refusals, ...notEnforced];
   return hasErrors(all) ? { kind: 'rejected', problems: all } : { kind: 'compiled', config, problems: all };
