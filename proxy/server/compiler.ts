@@ -10,11 +10,11 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Problem } from '../../config/runtime/problem.ts';
-import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Bootstrap } from '../cli/options.ts';
 import type { CompileOutcome, FirstOutcome } from './compile-outcome.ts';
 import type { CompilerAnswer, CompilerRequest, CompilerSetUp } from './compiler-worker.ts';
+import type { ReloadTarget } from './reload.ts';
 
 export interface CompilerDeps {
   readonly clock: Clock;
@@ -54,10 +54,11 @@ export class ThreadedCompiler {
   }
 
   /** A later load beside what serves. Never rejects. */
-  async recompile(serving: RuntimeConfig): Promise<CompileOutcome> {
-    const answer = await this.#ask({ kind: 'again', version: serving.version });
+  async recompile(serving: Pick<ReloadTarget, 'version' | 'config'>): Promise<CompileOutcome> {
+    const version = serving.version();
+    const answer = await this.#ask({ kind: 'again', version });
     // A thread started after the one that compiled what serves; only small snapshots come here, or one after a crash.
-    const settled = answer.kind === 'base-needed' ? await this.#ask({ kind: 'again', version: serving.version, base: serving }) : answer;
+    const settled = answer.kind === 'base-needed' ? await this.#ask({ kind: 'again', version, base: serving.config() }) : answer;
     this.#restAfter(IDLE_END_MS);
     if (settled.kind === 'compiled' || settled.kind === 'base-needed') throw new Error(`compiler answered '${settled.kind}' to a reload`);
     return settled;

@@ -13,6 +13,9 @@ import type { CompileOutcome } from './compile-outcome.ts';
 
 /** What serves: the part of ProxyRuntime that a reload touches. */
 export interface ReloadTarget {
+  /** Of what serves. */
+  version(): string;
+  /** What serves, whole; asked for only where needed, as it may have to be put together. */
   config(): RuntimeConfig;
   /** Rejects, with the old configuration still serving, when a listener cannot be bound. */
   applyDelta(delta: RuntimeDelta): Promise<unknown>;
@@ -20,7 +23,7 @@ export interface ReloadTarget {
 
 export interface SnapshotCompiler {
   /** Reads the snapshot again and compares it with what serves. Never rejects. */
-  recompile(serving: RuntimeConfig): Promise<CompileOutcome>;
+  recompile(serving: Pick<ReloadTarget, 'version' | 'config'>): Promise<CompileOutcome>;
 }
 
 export interface ReloadLog {
@@ -40,7 +43,7 @@ export interface ReloaderDeps {
   /** The snapshot's first path: where a problem is reported that no line of a file has. */
   readonly snapshotPath: string;
   /** After a change was applied. */
-  readonly onApplied: () => void;
+  readonly onApplied: (delta: RuntimeDelta) => void;
 }
 
 /** Lines of problems logged for one load; `/config_status` has them all. */
@@ -59,7 +62,7 @@ export class Reloader {
     this.#deps = deps;
     const now = this.#isoTime();
     this.#status = {
-      version: deps.target.config().version,
+      version: deps.target.version(),
       loadedAt: now,
       lastAttemptAt: now,
       lastAttempt: 'accepted',
@@ -102,7 +105,7 @@ export class Reloader {
   async #attempt(cause: string): Promise<ConfigStatus> {
     const { clock, compiler, target } = this.#deps;
     const started = clock.now();
-    const outcome = await compiler.recompile(target.config());
+    const outcome = await compiler.recompile(target);
     if (this.#closed) return this.#status;
     switch (outcome.kind) {
       case 'rejected':
@@ -122,7 +125,7 @@ export class Reloader {
     }
     const tookMs = Math.round(this.#deps.clock.now() - started);
     const status = this.#accept(cause, problems, `${renderDelta(delta)} in ${tookMs} ms`);
-    this.#deps.onApplied();
+    this.#deps.onApplied(delta);
     return status;
   }
 
@@ -131,7 +134,7 @@ export class Reloader {
     const now = this.#isoTime();
     this.#status = {
       ...this.#status,
-      version: this.#deps.target.config().version,
+      version: this.#deps.target.version(),
       loadedAt: now,
       lastAttemptAt: now,
       lastAttempt: 'accepted',

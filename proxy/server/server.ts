@@ -1,5 +1,6 @@
 /** One proxy process: its parts, their start order and stop order. */
 
+import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { systemClock } from '../base/clock.ts';
 import { createEventClock } from '../base/event-clock.ts';
@@ -42,6 +43,7 @@ export class Server {
   readonly #view: ServerView;
   readonly #sideServers: SideServers;
   #live = false;
+  #version: string;
   /** The ready JSON as last told. */
   #announced = '';
 
@@ -49,19 +51,20 @@ export class Server {
     const { bootstrap, loading } = deps;
     this.#deps = deps;
     this.#config = config;
+    this.#version = config.version;
     this.#processLog = createProcessLog({ level: bootstrap.logLevel, clock: systemClock });
     this.#log = this.#processLog.scoped('server');
     this.#accessLogging = new AccessLogging(bootstrap.accessLog, systemClock);
     this.#metrics = createIstioMetrics(config.node);
     this.#runtime = this.#createRuntime();
     this.#reloader = new Reloader({
-      target: { config: () => this.#serving(), applyDelta: (delta) => this.#runtime.applyDelta(delta) },
+      target: { version: () => this.#version, config: () => this.#serving(), applyDelta: (delta) => this.#apply(delta) },
       compiler: loading.compiler,
       clock: systemClock,
       log: this.#processLog.scoped('config'),
       problems,
       snapshotPath: bootstrap.config[0] ?? '-',
-      onApplied: () => this.#applied(),
+      onApplied: (delta) => this.#applied(delta),
     });
     this.#view = this.#createView();
     this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bind, view: this.#view, telemetry: this.#telemetry() });
@@ -160,10 +163,14 @@ export class Server {
     return this.#live ? this.#runtime.config() : this.#config;
   }
 
-  #applied(): void {
-    const { node, telemetry } = this.#runtime.config();
-    this.#metrics.setNode(node);
-    const problem = this.#accessLogging.apply(telemetry);
+  async #apply(delta: RuntimeDelta): Promise<void> {
+    await this.#runtime.applyDelta(delta);
+    this.#version = delta.version;
+  }
+
+  #applied({ node, telemetry }: RuntimeDelta): void {
+    if (node !== undefined) this.#metrics.setNode(node);
+    const problem = telemetry === undefined ? undefined : this.#accessLogging.apply(telemetry);
     if (problem !== undefined) this.#log.error(`access log: ${problem}; the one before stays`);
     this.#announce();
   }

@@ -17,19 +17,23 @@ function problem(severity: Problem['severity'], line: number, message = 'wrong')
 
 /** A runtime of which only the version matters. */
 class Target {
-  version = 'v1';
+  serving = 'v1';
   applied: string[] = [];
   failure: Error | undefined;
   holdApply: Promise<void> | undefined;
 
+  version(): string {
+    return this.serving;
+  }
+
   config(): RuntimeConfig {
-    return { version: this.version } as RuntimeConfig;
+    throw new Error('a reload whose base is known asks for no whole configuration');
   }
 
   async applyDelta(change: RuntimeDelta): Promise<undefined> {
     if (this.failure !== undefined) throw this.failure;
     await this.holdApply;
-    this.version = change.version;
+    this.serving = change.version;
     this.applied.push(`${change.fromVersion}>${change.version}`);
     return undefined;
   }
@@ -40,8 +44,8 @@ class Compiler {
   calls: string[] = [];
   readonly #waiting: ((outcome: CompileOutcome) => void)[] = [];
 
-  recompile(serving: RuntimeConfig): Promise<CompileOutcome> {
-    this.calls.push(serving.version);
+  recompile(serving: Pick<Target, 'version'>): Promise<CompileOutcome> {
+    this.calls.push(serving.version());
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -61,7 +65,7 @@ function setUp(problems: readonly Problem[] = []) {
   const clock = { now: () => 0, wallTime: () => time.wall, setTimer: () => ({ cancel: () => {} }) };
   const write = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
   const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-  const reloader = new Reloader({ target, compiler, clock, log, problems, snapshotPath: 'mesh.yaml', onApplied: () => applied.push(target.version) });
+  const reloader = new Reloader({ target, compiler, clock, log, problems, snapshotPath: 'mesh.yaml', onApplied: ({ version }) => applied.push(version) });
   return { target, compiler, reloader, lines, time, applied };
 }
 
