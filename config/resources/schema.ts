@@ -217,7 +217,7 @@ function prepare(input: unknown, shape: object, aliases: Readonly<Record<string,
     const alias = Object.hasOwn(aliases, key) ? aliases[key] : undefined;
     // Both spellings at once: the alias stays and is refused as an unknown field.
     const renamed = alias !== undefined && !Object.hasOwn(source, alias);
-    const dropped = source[key] === null && (renamed || Object.hasOwn(shape, key));
+    const dropped = source[key] === null && (alias !== undefined || Object.hasOwn(shape, key));
     if (!dropped && !renamed) continue;
     copy ??= { ...source };
     delete copy[key];

@@ -48,7 +48,7 @@ const servicePort: Schema<ServicePort> = object<ServicePort>(
 
 const host = checkedText((value) => {
   if (value === '*') return 'a ServiceEntry for every host ("*") is not allowed; name a domain such as "*.example.com"';
-  return hostProblem(value, { ip: false });
+  return hostProblem(value);
 });
 
 const fields: Schema<ServiceEntrySpec> = object<ServiceEntrySpec>(
