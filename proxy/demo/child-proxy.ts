@@ -3,7 +3,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 
@@ -12,8 +11,6 @@ export interface ChildProxyOptions {
   readonly args: readonly string[];
   /** File of its process log. */
   readonly log: string;
-  /** Gives way to the others when all of them read a changed file at the same moment. */
-  readonly yields: boolean;
 }
 
 /** The JSON object after `outrider ready`. */
@@ -43,7 +40,6 @@ export class ChildProxy {
       detached: true,
     });
     closeSync(log);
-    if (options.yields && this.#child.pid !== undefined) setPriority(this.#child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     this.exited = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(error.message));
       this.#child.once('exit', (code, signal) => resolve(`${signal ?? `exit code ${code}`}\n${lastLines(options.log)}`));

@@ -78,6 +78,8 @@ export class DemoMesh {
         `--access-log=${this.#options.logs}/${name}.access.log`,
         `--admin-port=${this.#port(ADMIN_PORT + index)}`,
         '--bind=127.0.0.1',
+        // Else all of them would start that thread anew, at the same moment, at a visitor's first edit.
+        '--keep-compiler',
         '--drain-time=2s',
         '--inbound-port=off',
         '--health-port=off',
@@ -85,8 +87,6 @@ export class DemoMesh {
         ...(gateway ? this.#gatewayArguments(name) : [`--workload=default/${name}`, `--outbound-port=${this.#port(OUTBOUND_PORT + index - 1)}`]),
       ],
       log: `${this.#options.logs}/${name}.log`,
-      // A laptop has fewer cores than the demo has proxies; these two decide what a visitor sees after an edit.
-      yields: !gateway && !name.startsWith('productpage'),
     });
     this.#proxies.set(name, proxy);
     const ports = await proxy.ready();

@@ -4,7 +4,7 @@
  *
  * The thread keeps the parsed documents and the last configurations, which makes a one-document change cheap. For a
  * small snapshot parsing anew costs less than the thread's memory, so there it ends when idle and is started
- * again, given the serving configuration as its base, at the next change.
+ * again, given the serving configuration as its base, at the next change. `--keep-compiler` keeps it all the same.
  */
 
 import { extname } from 'node:path';
@@ -102,9 +102,9 @@ export class ThreadedCompiler {
     resolve?.(answer);
   }
 
-  /** Ends the thread of a small snapshot after so many milliseconds without work. */
+  /** Ends the thread of a small snapshot after so many milliseconds without work, unless it was asked to stay. */
   #restAfter(delayMs: number): void {
-    if (this.#deps.snapshotBytes() >= KEEP_FROM_BYTES) return;
+    if (this.#setUp.bootstrap.keepCompiler === true || this.#deps.snapshotBytes() >= KEEP_FROM_BYTES) return;
     this.#idle?.cancel();
     this.#idle = this.#deps.clock.setTimer(delayMs, () => {
       const thread = this.#thread;

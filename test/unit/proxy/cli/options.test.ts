@@ -72,6 +72,7 @@ t.test('each option gives its value', (t) => {
     [['--drain-time', '250ms'], { drainTimeMs: 250 }],
     [['--drain-time', '1.5h'], { drainTimeMs: 5_400_000 }],
     [['--drain-time', '0'], { drainTimeMs: 0 }],
+    [['--keep-compiler'], { keepCompiler: true }],
     [['--drain-time', '0s'], { drainTimeMs: 0 }],
     [['--ready-file', '/tmp/ready'], { readyFile: '/tmp/ready' }],
     [['--mode', 'gateway', '--mode', 'sidecar'], { mode: 'sidecar' }],
