@@ -29,5 +29,5 @@ export const HEX: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
   return Number.isNaN(value) ? 255 : value;
 });
 
-/** ASCII lower case of each byte. */
-export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte));
+/** ASCII lower case of each token character, 0 for every other byte. */
+export const LOWER_TOKEN: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (TOKEN[byte] === 0 ? 0 : byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte));

@@ -153,7 +153,7 @@ export class ChunkedReader {
 function parseTrailers(text: string): string[] | ParseError {
   if (text.length > MAX_TRAILER_BYTES) return HEADERS_TOO_LARGE;
   trailerFields.reset();
-  const error = parseFieldLines(text, 0, trailerFields, false);
+  const error = parseFieldLines({ text, bytes: Buffer.from(text, 'latin1'), base: 0 }, 0, trailerFields, false);
   if (error !== undefined) return error;
   const kept: string[] = [];
   for (let i = 0; i < trailerFields.items.length; i += 2) {

@@ -194,11 +194,11 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     const head = this.#head;
     const next = head.take(bytes, start, end);
     if ((next < 0 ? (head.partial?.length ?? 0) : head.length) > MAX_RESPONSE_HEAD_BYTES) return this.#protocolError();
-    return next < 0 ? end : this.#takeHead(head.text, next);
+    return next < 0 ? end : this.#takeHead(head, next);
   }
 
-  #takeHead(text: string, next: number): number {
-    if (parseResponseHead(text, this.#method, parsed) !== undefined) return this.#protocolError();
+  #takeHead(head: HeadBuffer, next: number): number {
+    if (parseResponseHead(head, this.#method, parsed) !== undefined) return this.#protocolError();
     const { status, bodyLength } = parsed;
     const receiver = this.#receiver as ResponseReceiver;
     // Nobody asked for an upgrade, so a 101 is a broken upstream (stricter than Envoy, D.2 row 18).
@@ -210,10 +210,10 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     }
     this.#reusable = parsed.reusable;
     this.idleHintMs = keepAliveHint(parsed.fields);
-    const head: ResponseHead = { status, headers: new HeaderList(parsed.fields.items) };
+    const response: ResponseHead = { status, headers: new HeaderList(parsed.fields.items) };
     this.#phase = Phase.Body;
     if (bodyLength !== 0) this.#body.start(bodyLength);
-    receiver.onResponseHead(head, this.#framing(status, bodyLength), parsed.fields.seen);
+    receiver.onResponseHead(response, this.#framing(status, bodyLength), parsed.fields.seen);
     if (bodyLength === 0 && this.#phase === Phase.Body) this.#endResponse(undefined);
     return next;
   }

@@ -3,8 +3,8 @@
  * connection-specific headers taken out and kept as facts (RFC 9110 7.6.1, RFC 9112 5 and 6).
  */
 
-import { HeaderKind, internHeaderName } from './header-names.ts';
-import { TOKEN, VALUE } from './characters.ts';
+import { LOWER_TOKEN, VALUE } from './characters.ts';
+import { addToNameHash, HeaderKind, internHeaderName } from './header-names.ts';
 import { CODEC_ERROR, HEADERS_TOO_LARGE, INVALID_CHARACTERS, TOO_MANY_HEADERS, type ParseError } from './parse-error.ts';
 
 /** Envoy's and Istio's limit on header lines; Host counts. */
@@ -58,39 +58,53 @@ export class FieldLines {
   }
 }
 
+/** A head as text, for cutting strings out of, and as the bytes it was made of, which are quicker to look at. */
+export interface HeadText {
+  readonly text: string;
+  readonly bytes: Uint8Array;
+  /** `text[i]` is `bytes[base + i]`. */
+  readonly base: number;
+}
+
 /**
- * Parses `text` from `position` to the empty line that ends it. Returns the error, or undefined.
+ * Parses `head` from `position` in its text to the empty line that ends it. Returns the error, or undefined.
  * `foldingAllowed`: replace an obsolete line fold by a blank (RFC 9112 5.2 permits it for responses only).
  */
-export function parseFieldLines(text: string, position: number, fields: FieldLines, foldingAllowed: boolean): ParseError | undefined {
+export function parseFieldLines(head: HeadText, position: number, fields: FieldLines, foldingAllowed: boolean): ParseError | undefined {
+  const { text, bytes, base } = head;
   const items = fields.items;
-  let i = position;
+  let i = base + position;
   for (;;) {
-    let byte = text.charCodeAt(i);
-    if (byte === 0x0d) return text.charCodeAt(i + 1) === 0x0a ? undefined : CODEC_ERROR;
+    let byte = bytes[i] as number;
+    if (byte === 0x0d) return bytes[i + 1] === 0x0a ? undefined : CODEC_ERROR;
     if (byte === 0x20 || byte === 0x09) {
       if (!foldingAllowed || items.length === 0) return CODEC_ERROR;
-      i = unfold(text, i, items);
-      if (i < 0) return INVALID_CHARACTERS;
+      i = base + unfold(text, i - base, items);
+      if (i < base) return INVALID_CHARACTERS;
       continue;
     }
     if (++fields.lines > MAX_HEADER_LINES) return TOO_MANY_HEADERS;
 
     const nameStart = i;
-    while (TOKEN[byte] === 1) byte = text.charCodeAt(++i);
+    let hash = 0;
+    for (let lower = LOWER_TOKEN[byte] as number; lower !== 0; lower = LOWER_TOKEN[byte] as number) {
+      hash = addToNameHash(hash, lower);
+      byte = bytes[++i] as number;
+    }
     if (byte !== 0x3a || i === nameStart) return isControl(byte) ? INVALID_CHARACTERS : CODEC_ERROR;
     const nameEnd = i;
 
-    do byte = text.charCodeAt(++i);
+    do byte = bytes[++i] as number;
     while (byte === 0x20 || byte === 0x09);
     const valueStart = i;
-    while (VALUE[byte] === 1) byte = text.charCodeAt(++i);
-    if (byte !== 0x0d || text.charCodeAt(i + 1) !== 0x0a) return byte === 0x0d || byte === 0x0a ? CODEC_ERROR : INVALID_CHARACTERS;
-    const valueEnd = trimEnd(text, valueStart, i);
+    while (VALUE[byte] === 1) byte = bytes[++i] as number;
+    if (byte !== 0x0d || bytes[i + 1] !== 0x0a) return byte === 0x0d || byte === 0x0a ? CODEC_ERROR : INVALID_CHARACTERS;
+    let valueEnd = i;
+    while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1] as number)) valueEnd--;
     i += 2;
 
-    const header = internHeaderName(text, nameStart, nameEnd);
-    const value = text.slice(valueStart, valueEnd);
+    const header = internHeaderName(bytes, nameStart, nameEnd, hash);
+    const value = text.slice(valueStart - base, valueEnd - base);
     if (header.kind === HeaderKind.Other) items.push(header.name, value);
     else takeKnown(header.kind, header.name, value, fields);
   }
@@ -165,23 +179,15 @@ function takeKnown(kind: number, name: string, value: string, fields: FieldLines
   fields.items.push(name, value);
 }
 
-function trimEnd(text: string, start: number, end: number): number {
-  let last = end;
-  while (last > start) {
-    const byte = text.charCodeAt(last - 1);
-    if (byte !== 0x20 && byte !== 0x09) break;
-    last--;
-  }
-  return last;
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
 }
 
 /** Appends a folded line to the last value; returns the position after it, or -1. */
 function unfold(text: string, position: number, items: string[]): number {
   let i = position;
-  while (text.charCodeAt(i) === 0x20 || text.charCodeAt(i) === 0x09) i++;
-  const start = i;
   while (VALUE[text.charCodeAt(i)] === 1) i++;
   if (text.charCodeAt(i) !== 0x0d || text.charCodeAt(i + 1) !== 0x0a) return -1;
-  items[items.length - 1] += ` ${text.slice(start, trimEnd(text, start, i))}`;
+  items[items.length - 1] += ` ${text.slice(position, i).trim()}`;
   return i + 2;
 }

@@ -1,14 +1,18 @@
 /** Finds the end of a head in what has been read, and keeps an incomplete one until the rest comes. */
 
 import '../../base/read-buffer.ts';
-import { HEAD_END } from './field-lines.ts';
+import { HEAD_END, type HeadText } from './field-lines.ts';
 
 /** How much of a read is looked at before the end of the head is searched in all of it. */
 const WINDOW_BYTES = 4096;
 
-export class HeadBuffer {
+const NOTHING = Buffer.alloc(0);
+
+export class HeadBuffer implements HeadText {
   /** Text of the head that `take` found; a little more may follow its empty line. */
   text = '';
+  bytes: Buffer = NOTHING;
+  base = 0;
   /** Bytes of that head, its empty line included. */
   length = 0;
   /** The incomplete head so far. */
@@ -29,10 +33,10 @@ export class HeadBuffer {
     if (start < end) {
       const window = bytes.latin1Slice(start, Math.min(end, start + WINDOW_BYTES));
       const close = window.indexOf(HEAD_END);
-      if (close >= 0) return this.#found(window, close + 4, start + close + 4);
+      if (close >= 0) return this.#found(window, bytes, start, close + 4, start + close + 4);
     }
     const far = end - start > WINDOW_BYTES ? bytes.subarray(0, end).indexOf(HEAD_END, start, 'latin1') : -1;
-    if (far >= 0) return this.#found(bytes.latin1Slice(start, far + 4), far + 4 - start, far + 4);
+    if (far >= 0) return this.#found(bytes.latin1Slice(start, far + 4), bytes, start, far + 4 - start, far + 4);
     this.partial = start < end ? Buffer.from(bytes.subarray(start, end)) : undefined;
     this.keptBefore = 0;
     return -1;
@@ -52,11 +56,13 @@ export class HeadBuffer {
       return -1;
     }
     this.partial = undefined;
-    return this.#found(joined.latin1Slice(start, close + 4), close + 4 - start, from + (close + 4 - kept.length));
+    return this.#found(joined.latin1Slice(start, close + 4), joined, start, close + 4 - start, from + (close + 4 - kept.length));
   }
 
-  #found(text: string, length: number, next: number): number {
+  #found(text: string, bytes: Buffer, base: number, length: number, next: number): number {
     this.text = text;
+    this.bytes = bytes;
+    this.base = base;
     this.length = length;
     return next;
   }

@@ -3,7 +3,7 @@
  * names also carry a kind, so that the head parser acts on them by switch and not by comparing strings.
  */
 
-import { LOWER } from './characters.ts';
+import { LOWER_TOKEN } from './characters.ts';
 
 /** Names the codec or the header rules treat specially; 0 is every other name. */
 export const HeaderKind = {
@@ -75,25 +75,38 @@ const BUCKETS = 1024;
 /** Names learned from traffic stop here, so that a flood of random names cannot push the known ones out. */
 const LEARNED_LIMIT = 512;
 
-const known: (HeaderName | undefined)[] = new Array<HeaderName | undefined>(BUCKETS).fill(undefined);
-const learned: (HeaderName | undefined)[] = new Array<HeaderName | undefined>(BUCKETS).fill(undefined);
+interface Entry extends HeaderName {
+  /** The name's bytes, for comparing without making a string. */
+  readonly bytes: Uint8Array;
+}
+
+const known: (Entry | undefined)[] = new Array<Entry | undefined>(BUCKETS).fill(undefined);
+const learned: (Entry | undefined)[] = new Array<Entry | undefined>(BUCKETS).fill(undefined);
 let learnedCount = 0;
 
 for (const [name, kind] of KINDS) {
-  const bucket = hashOf(name, 0, name.length);
+  const bytes = Buffer.from(name, 'latin1');
+  let hash = 0;
+  for (const byte of bytes) hash = addToNameHash(hash, byte);
+  const bucket = bucketOf(hash);
   if (known[bucket] !== undefined) throw new Error(`header name table: ${name} collides with ${known[bucket].name}`);
-  known[bucket] = { name, kind };
+  known[bucket] = { name, kind, bytes };
 }
 
-/** The interned name for `text[start, end)`, which must hold token characters only; case is ignored. */
-export function internHeaderName(text: string, start: number, end: number): HeaderName {
-  const bucket = hashOf(text, start, end);
+/** Running hash of a lower-case name; begins with 0. */
+export function addToNameHash(hash: number, lowerByte: number): number {
+  return (Math.imul(hash, 33) + lowerByte) | 0;
+}
+
+/** The interned name for the token in `bytes[start, end)`, whose lower-case bytes hash to `hash`; case is ignored. */
+export function internHeaderName(bytes: Uint8Array, start: number, end: number, hash: number): HeaderName {
+  const bucket = bucketOf(hash);
   const first = known[bucket];
-  if (first !== undefined && isSame(first.name, text, start, end)) return first;
+  if (first !== undefined && isSame(first.bytes, bytes, start, end)) return first;
   const second = learned[bucket];
-  if (second !== undefined && isSame(second.name, text, start, end)) return second;
-  // A copy, because a slice would keep the whole head of some past request alive.
-  const fresh = { name: Buffer.from(text.slice(start, end).toLowerCase(), 'latin1').toString('latin1'), kind: HeaderKind.Other };
+  if (second !== undefined && isSame(second.bytes, bytes, start, end)) return second;
+  const lower = Uint8Array.from(bytes.subarray(start, end), (byte) => LOWER_TOKEN[byte] as number);
+  const fresh: Entry = { name: Buffer.from(lower).toString('latin1'), kind: HeaderKind.Other, bytes: lower };
   if (second === undefined && learnedCount < LEARNED_LIMIT) {
     learned[bucket] = fresh;
     learnedCount++;
@@ -101,16 +114,13 @@ export function internHeaderName(text: string, start: number, end: number): Head
   return fresh;
 }
 
-function hashOf(text: string, start: number, end: number): number {
-  let hash = end - start;
-  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (text.charCodeAt(i) | 0x20)) | 0;
-  return (hash ^ (hash >>> 10)) & (BUCKETS - 1);
+function bucketOf(hash: number): number {
+  return (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (BUCKETS - 1);
 }
 
-function isSame(name: string, text: string, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let i = 0; i < name.length; i++) {
-    if (name.charCodeAt(i) !== LOWER[text.charCodeAt(start + i)]) return false;
-  }
+function isSame(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start;
+  if (name.length !== length) return false;
+  for (let i = 0; i < length; i++) if (name[i] !== LOWER_TOKEN[bytes[start + i] as number]) return false;
   return true;
 }

@@ -1,7 +1,7 @@
 /** Request heads: request line, Host, framing (RFC 9112 3 to 6), as strict as proxy-semantics D.2 asks. */
 
 import { HOST, TARGET, TOKEN } from './characters.ts';
-import { FieldLines, isControl, parseFieldLines } from './field-lines.ts';
+import { FieldLines, isControl, parseFieldLines, type HeadText } from './field-lines.ts';
 import { acceptsTrailers, bodyLength, connectionOptions, type ConnectionOptions } from './framing.ts';
 import {
   CODEC_ERROR,
@@ -42,8 +42,9 @@ export class ParsedRequest {
   trailersAccepted = false;
 }
 
-/** Parses a complete head (`text` ends with the empty line). Returns the error, or undefined. */
-export function parseRequestHead(text: string, request: ParsedRequest): ParseError | undefined {
+/** Parses a complete head. Returns the error, or undefined. */
+export function parseRequestHead(head: HeadText, request: ParsedRequest): ParseError | undefined {
+  const { text } = head;
   request.fields.reset();
   request.authority = '';
   request.scheme = '';
@@ -62,7 +63,7 @@ export function parseRequestHead(text: string, request: ParsedRequest): ParseErr
   const versionError = text.startsWith(' HTTP/1.1\r\n', i) ? undefined : classifyVersion(text, i, target);
   if (versionError !== undefined) return versionError;
 
-  const fieldError = parseFieldLines(text, i + 11, request.fields, false);
+  const fieldError = parseFieldLines(head, i + 11, request.fields, false);
   if (fieldError !== undefined) return fieldError;
   const length = bodyLength(request.fields);
   if (typeof length === 'object') return length;

@@ -1,7 +1,7 @@
 /** Response heads from an upstream we do not trust: anything doubtful is a protocol error, 502 (proxy-semantics A.4, D.2 rows 17 to 19). */
 
 import { VALUE } from './characters.ts';
-import { FieldLines, parseFieldLines } from './field-lines.ts';
+import { FieldLines, parseFieldLines, type HeadText } from './field-lines.ts';
 import { bodyLength, CHUNKED, connectionOptions, UNTIL_CLOSE, type ConnectionOptions } from './framing.ts';
 import { CODEC_ERROR, type ParseError } from './parse-error.ts';
 
@@ -22,7 +22,8 @@ export class ParsedResponse {
 }
 
 /** Parses a complete head that answers a request of `method`. */
-export function parseResponseHead(text: string, method: string, response: ParsedResponse): ParseError | undefined {
+export function parseResponseHead(head: HeadText, method: string, response: ParsedResponse): ParseError | undefined {
+  const { text } = head;
   response.fields.reset();
   const minor = text.charCodeAt(7);
   if (!text.startsWith('HTTP/1.') || (minor !== 0x31 && minor !== 0x30) || text.charCodeAt(8) !== 0x20) return CODEC_ERROR;
@@ -33,7 +34,7 @@ export function parseResponseHead(text: string, method: string, response: Parsed
   let i = 12;
   if (text.charCodeAt(i) === 0x20) while (VALUE[text.charCodeAt(i)] === 1) i++;
   if (text.charCodeAt(i) !== 0x0d || text.charCodeAt(i + 1) !== 0x0a) return CODEC_ERROR;
-  const fieldError = parseFieldLines(text, i + 2, response.fields, true);
+  const fieldError = parseFieldLines(head, i + 2, response.fields, true);
   if (fieldError !== undefined) return fieldError;
 
   const length = bodyLength(response.fields);

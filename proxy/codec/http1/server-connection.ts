@@ -241,7 +241,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     if (this.#sniffing && head.partial === undefined && !looksLikeHttp(bytes, from, end)) return this.#startOther(bytes, from, end);
     const begun = head.partial !== undefined;
     const next = head.take(bytes, from, end);
-    if (next >= 0) return this.#takeHead(head.text, next, head.length);
+    if (next >= 0) return this.#takeHead(head, next);
     if (head.partial === undefined) return end;
     if (!begun) this.#progressMs = this.#clock.now();
     const error = checkPartialHead(head.partial, head.keptBefore);
@@ -250,9 +250,9 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     return -1;
   }
 
-  /** Delivers the head in `text`, `headBytes` long; returns `next`, or -1 when it was refused. */
-  #takeHead(text: string, next: number, headBytes: number): number {
-    const error = headBytes > MAX_REQUEST_HEAD_BYTES ? HEADERS_TOO_LARGE : parseRequestHead(text, parsed);
+  /** Delivers a complete head; returns `next`, or -1 when it was refused. */
+  #takeHead(head: HeadBuffer, next: number): number {
+    const error = head.length > MAX_REQUEST_HEAD_BYTES ? HEADERS_TOO_LARGE : parseRequestHead(head, parsed);
     if (error !== undefined) {
       this.#refuse(error);
       return -1;
