@@ -22,9 +22,9 @@ export interface OutboundPort {
   readonly namespace: string;
   readonly clusterDomain: string;
   /** ExternalName services by the host they stand for. */
-  aliases(host: string): readonly MeshService[];
-  routes(virtualService: PreparedVirtualService): CompiledRoutes;
-  reuse(virtualHost: VirtualHostConfig): VirtualHostConfig;
+  readonly aliases: (host: string) => readonly MeshService[];
+  readonly routes: (virtualService: PreparedVirtualService) => CompiledRoutes;
+  readonly reuse: (virtualHost: VirtualHostConfig) => VirtualHostConfig;
 }
 
 /** HTTP without a port in its URL means this one, and here hosts that no service has get their virtual host too. */

@@ -58,7 +58,7 @@ export function kube(name: string, spec: Fields = {}, metadata: Fields = {}): Re
 export function pods(name: string, ip: string, labels: Readonly<Record<string, string>> = { app: name }, more: Fields = {}): ResourceObject {
   const { spec = {}, status = {}, namespace = 'default' } = more as { spec?: Fields; status?: Fields; namespace?: string };
   const body = { spec: { containers: [{ name: 'app' }], ...spec }, status: { podIP: ip, phase: 'Running', ...status } };
-  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, ...body } as ResourceObject;
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, ...body };
 }
 
 /** An EndpointSlice of `service`; `labels` besides the one that names it. */
@@ -66,7 +66,7 @@ export function slice(service: string, endpoints: readonly Fields[], ports: read
   const { labels = {}, ...rest } = metadata as { labels?: Readonly<Record<string, string>> };
   const body = { addressType: 'IPv4', endpoints, ports };
   const named = { name: `${service}-${JSON.stringify(endpoints).length}-${JSON.stringify(ports).length}`, namespace: 'default', labels: { 'kubernetes.io/service-name': service, ...labels } };
-  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { ...named, ...rest }, ...body } as ResourceObject;
+  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { ...named, ...rest }, ...body };
 }
 
 export function mesh(config: Fields): ResourceObject {
