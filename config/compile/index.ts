@@ -37,7 +37,7 @@ export function compile(snapshot: Snapshot, node: NodeOptions, previous?: Runtim
 
 /** As `compile`, with what lies behind each route and cluster. */
 export function compileWithTrace(snapshot: Snapshot, node: NodeOptions): Compilation & { readonly trace: CompileTrace } {
-  const trace: CompileTrace = { rules: new Map(), policies: new Map() };
+  const trace: CompileTrace = { routes: new Map(), policies: new Map() };
   return { ...compileParts(snapshot, node, { trace }), trace };
 }
 

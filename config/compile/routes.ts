@@ -40,7 +40,7 @@ export function compileRoutes(virtualService: PreparedVirtualService, context: R
       continue;
     }
     const route = compileRoute(virtualService.key, rule, match, context);
-    context.trace?.rules.set(route, rule);
+    context.trace?.routes.set(route, { rule, label: rule.matches.length > 1 ? label : rule.label });
     routes.push(route);
     if (isCatchAll(route.match)) last = label;
   }

@@ -7,6 +7,12 @@ import type { EffectivePolicy } from './traffic-policy.ts';
 
 /** The resources' fields that this version does not act on are here too. */
 export interface CompileTrace {
-  readonly rules: Map<RouteConfig, HttpRule>;
+  readonly routes: Map<RouteConfig, TracedRoute>;
   readonly policies: Map<ClusterConfig, EffectivePolicy>;
+}
+
+export interface TracedRoute {
+  readonly rule: HttpRule;
+  /** Its place in the VirtualService: `http[0]`, with `.match[1]` where the rule has several. */
+  readonly label: string;
 }

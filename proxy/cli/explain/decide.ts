@@ -1,0 +1,227 @@
+/** Walks one request through the data path's own decisions without sending anything. */
+
+import type { CompileTrace } from '../../../config/compile/trace.ts';
+import type { Snapshot } from '../../../config/load/types.ts';
+import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
+import type { ListenerConfig } from '../../../config/runtime/listener.ts';
+import type { RouteConfig } from '../../../config/runtime/route.ts';
+import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
+import { createEventClock } from '../../base/event-clock.ts';
+import { DomainMap } from '../../base/domain-map.ts';
+import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
+import { normalizePath } from '../../http/normalize.ts';
+import { applyRequestHeaders } from '../../http/request-headers.ts';
+import { authorityHost, hostOf, prepareUpstreamHead } from '../../router/choose-upstream.ts';
+import { createLiveRoute } from '../../router/live-route.ts';
+import type { LiveRoute } from '../../router/live-route.ts';
+import { httpsRedirectLocation, redirectLocation, redirectReply } from '../../router/redirect.ts';
+import { RouteTable } from '../../router/route-table.ts';
+import { destinationPort, routeTable } from '../../router/runtime.ts';
+import type { Runtime } from '../../router/runtime.ts';
+import { NO_CLUSTER } from '../../router/upstream-reply.ts';
+import type { VirtualHost } from '../../router/virtual-host.ts';
+import type { LocalReply } from '../../stream/local-reply.ts';
+import { renderResponseFlags } from '../../stream/response-flags.ts';
+import { StreamInfo } from '../../stream/stream-info.ts';
+import type { RequestHead } from '../../stream/stream.ts';
+import { Cluster } from '../../upstream/cluster.ts';
+import { Clusters } from '../../upstream/clusters.ts';
+import { Host } from '../../upstream/host.ts';
+import type { AskedRequest } from './asked-request.ts';
+import type { ExplainedDestination, ExplainedResponse, Explanation, TriedRoute } from './explanation.ts';
+import { explainPolicies } from './policies.ts';
+
+export interface ExplainInput {
+  readonly config: RuntimeConfig;
+  readonly snapshot: Snapshot;
+  readonly trace: CompileTrace;
+}
+
+/** Nothing is resolved, timed or drawn by chance: an explanation only reads. */
+const STILL = { clock: createEventClock(), random: () => 0, resolver: async () => [], isOwnListener: () => false };
+
+export function explainRequest(asked: AskedRequest, input: ExplainInput): Explanation {
+  const listener = findListener(asked, input.config);
+  return listener === undefined ? nothingListens(asked, input) : new Walk(asked.head, listener, input).explain(asked.seen);
+}
+
+/** Sidecar: where applications' requests are captured. Gateway: the server of the URL's port, or the only one where no port is written. */
+function findListener({ connectPort, portWritten }: AskedRequest, { node, listeners }: RuntimeConfig): ListenerConfig | undefined {
+  if (node.mode === 'sidecar') return listeners.find(({ name }) => name === 'virtualOutbound');
+  const served = listeners.find(({ declaredPort }) => declaredPort === connectPort) ?? listeners.find(({ bind }) => bind.port === connectPort);
+  return served ?? (portWritten || listeners.length !== 1 ? undefined : listeners[0]);
+}
+
+function nothingListens({ head, connectPort }: AskedRequest, { config, snapshot, trace }: ExplainInput): Explanation {
+  return {
+    ...basics(head, config),
+    listener: null,
+    destinationPort: { port: connectPort, because: 'written in the URL, or what its scheme means' },
+    response: { status: 0, flag: '-', details: `nothing listens on port ${connectPort}` },
+    policies: explainPolicies({ route: undefined, cluster: undefined }, snapshot, trace),
+  };
+}
+
+function basics({ method, authority, path, scheme }: RequestHead, { node }: RuntimeConfig): Omit<Explanation, 'listener' | 'destinationPort' | 'response' | 'policies'> {
+  return {
+    request: { method, authority, path, scheme },
+    workload: { mode: node.mode, namespace: node.namespace, name: node.name },
+    routeTable: null,
+    virtualHost: null,
+    virtualService: null,
+    route: null,
+    destinations: [],
+    tried: [],
+    skipped: [],
+    upstreamRequest: null,
+  };
+}
+
+/** One request at one listener; the steps are those of the data path, in its order. */
+class Walk {
+  readonly #head: RequestHead;
+  readonly #listener: ListenerConfig;
+  readonly #input: ExplainInput;
+  readonly #runtime: Runtime;
+
+  constructor(head: RequestHead, listener: ListenerConfig, input: ExplainInput) {
+    this.#head = head;
+    this.#listener = listener;
+    this.#input = input;
+    this.#runtime = createRuntime(input.config);
+  }
+
+  explain(seen: number): Explanation {
+    const { routing, http } = this.#listener;
+    const asked = { ...this.#head };
+    const refusal = this.#refusal();
+    const path = refusal === undefined ? normalizePath(this.#head.path, http.pathNormalization) : this.#head.path;
+    if (path !== undefined) this.#head.path = path;
+    applyRequestHeaders(this.#head, seen, { remoteIp: '127.0.0.1', isSecure: false }, http);
+    const port = destinationPort(routing, this.#head.authority, this.#runtime);
+    const table = routeTable(routing, port, this.#runtime);
+    const virtualHost = table?.lookup(this.#head.authority);
+    const common = {
+      ...basics({ ...this.#head, path: asked.path }, this.#input.config),
+      listener: { name: this.#listener.name, ...this.#listener.bind, source: this.#listener.origin ?? null },
+      destinationPort: { port, because: this.#whyPort() },
+      routeTable: table?.name ?? null,
+      virtualHost: virtualHost === undefined ? null : { name: virtualHost.config.name, domain: table?.matchedDomain(this.#head.authority) ?? '', source: virtualHost.config.origin ?? null },
+    };
+    const early = refusal ?? (path === undefined ? PATH_NORMALIZATION_FAILED : undefined);
+    if (early !== undefined) return { ...common, response: renderReply(early), policies: this.#policies(undefined, undefined) };
+    return virtualHost === undefined ? { ...common, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...common, ...this.#explainHost(virtualHost, port) };
+  }
+
+  #refusal(): LocalReply | undefined {
+    if (this.#head.method === 'CONNECT') return CONNECT_NOT_FOUND;
+    return this.#head.path.startsWith('/') ? undefined : ABSOLUTE_PATH_REJECTED;
+  }
+
+  #whyPort(): string {
+    const { routing } = this.#listener;
+    if (routing.kind === 'table') return "the listener's own";
+    if (/:\d+$/.test(this.#head.authority)) return 'written in the Host';
+    return this.#runtime.portless.lookup(this.#head.authority) === undefined ? "HTTP's default" : 'the only HTTP port of the service';
+  }
+
+  #explainHost(virtualHost: VirtualHost<LiveRoute>, port: number): Pick<Explanation, 'virtualService' | 'route' | 'destinations' | 'response' | 'tried' | 'skipped' | 'upstreamRequest' | 'policies'> {
+    const { config } = virtualHost;
+    const skipped = (config.skipped ?? []).map(({ route, reason, origin }) => ({ route, reason, source: origin }));
+    const none = { virtualService: config.virtualService, route: null, destinations: [], tried: [], skipped, upstreamRequest: null };
+    if (config.requireTls === true && this.#head.scheme !== 'https') {
+      return { ...none, response: renderReply(redirectReply(301, httpsRedirectLocation(this.#head))), policies: this.#policies(undefined, undefined) };
+    }
+    const tried = this.#tried(virtualHost);
+    const live = virtualHost.match(this.#head);
+    if (live === undefined) return { ...none, tried, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) };
+    const { index, name, origin, virtualService } = live.config;
+    const route = { index, name, file: origin?.file ?? null, line: origin?.line ?? null };
+    return { virtualService: virtualService ?? null, route, tried, skipped, ...this.#explainAction(live, port) };
+  }
+
+  #tried(virtualHost: VirtualHost<LiveRoute>): readonly TriedRoute[] {
+    return virtualHost.explain(this.#head).map(({ route: name, index, matched, failed }, position) => {
+      const route = virtualHost.config.routes[position];
+      const place = (route === undefined ? undefined : this.#input.trace.routes.get(route)?.label) ?? null;
+      return { route: name === '' ? (place ?? '') : name, place, matched, ...(failed !== undefined && { failed }), index, source: route?.origin ?? null };
+    });
+  }
+
+  #explainAction(live: LiveRoute, port: number): Pick<Explanation, 'destinations' | 'response' | 'upstreamRequest' | 'policies'> {
+    const { config: route } = live;
+    const { action } = route;
+    if (action.kind !== 'forward') {
+      const reply = action.kind === 'redirect' ? redirectReply(action.status, redirectLocation(action, this.#head, port)) : live.directReply;
+      return { destinations: [], response: reply === undefined ? null : renderReply(reply), upstreamRequest: null, policies: this.#policies(route, undefined) };
+    }
+    const destinations = action.destinations.map((destination) => this.#explainDestination(destination, port));
+    const failures = destinations.filter(({ weight }) => weight > 0 || destinations.length === 1).map(({ failure }) => failure);
+    const heaviest = [...destinations].sort((a, b) => b.weight - a.weight)[0];
+    const response = failures.every((failure) => failure !== null) ? (failures[0] ?? null) : null;
+    return {
+      destinations,
+      response,
+      upstreamRequest: response === null ? this.#upstreamRequest(live) : null,
+      policies: this.#policies(route, heaviest === undefined ? undefined : this.#input.config.clusters[heaviest.cluster]),
+    };
+  }
+
+  #explainDestination({ cluster: name, weight, host, port, subset }: { readonly cluster: string; readonly weight: number; readonly host: string; readonly port: number; readonly subset: string }, asked: number): ExplainedDestination {
+    const cluster = this.#input.config.clusters[name];
+    const known = { host, port, subset, weight, cluster: name };
+    if (cluster === undefined) return { ...known, endpoints: [], workloads: [], discovery: null, failure: renderReply(NO_CLUSTER) };
+    if (cluster.discovery === 'ORIGINAL_DST') {
+      const host = hostOf(new Cluster(cluster, STILL), () => ({ address: authorityHost(this.#head.authority), port: asked }));
+      return { ...known, endpoints: host instanceof Host ? [host.address] : [], workloads: [''], discovery: cluster.discovery, failure: host instanceof Host ? null : renderReply(host) };
+    }
+    return {
+      ...known,
+      endpoints: cluster.endpoints.map((endpoint) => endpointText(endpoint.address, endpoint.port)),
+      workloads: cluster.endpoints.map(({ workload }) => workload.name ?? workload.canonicalService ?? ''),
+      discovery: cluster.discovery,
+      failure: unreachable(cluster),
+    };
+  }
+
+  /** The data path's header operations and rewrites on a copy; with several destinations, as for the first. */
+  #upstreamRequest(live: LiveRoute): Explanation['upstreamRequest'] {
+    const [destination] = live.destinations;
+    if (destination === undefined) return null;
+    const request: RequestHead = { ...this.#head, headers: this.#head.headers.clone() };
+    prepareUpstreamHead(request, live, destination, { request, response: undefined, info: new StreamInfo(), direction: this.#listener.direction, route: live.config });
+    return { path: request.path, authority: request.authority };
+  }
+
+  #policies(route: RouteConfig | undefined, cluster: ClusterConfig | undefined): Explanation['policies'] {
+    return explainPolicies({ route, cluster }, this.#input.snapshot, this.#input.trace);
+  }
+}
+
+/** Tables and hosts as the data path has them; clusters are asked one by one. */
+function createRuntime({ routeTables }: RuntimeConfig): Runtime {
+  const tables = new Map<string, RouteTable<LiveRoute>>();
+  const portless = new DomainMap<number>();
+  for (const table of Object.values(routeTables)) {
+    tables.set(table.name, new RouteTable<LiveRoute>(table, (config, virtualHost) => createLiveRoute(config, virtualHost, () => undefined)));
+    for (const { portless: port, domains } of table.virtualHosts) if (port !== undefined) for (const domain of domains) portless.set(domain, port);
+  }
+  return { tables, portless, clusters: new Clusters(STILL) };
+}
+
+/** What a picked cluster answers where it has no host to give; names are not resolved to find out. */
+function unreachable(cluster: ClusterConfig): ExplainedResponse | null {
+  if (cluster.discovery !== 'STATIC' && cluster.tls.mode !== 'SIMPLE' && cluster.tls.mode !== 'MUTUAL') return null;
+  const outcome = hostOf(new Cluster({ ...cluster, discovery: 'STATIC' }, STILL), () => ({ address: '', port: 0 }));
+  return outcome instanceof Host ? null : renderReply(outcome);
+}
+
+function renderReply({ status, flags, details, headers = [], body, bytes }: LocalReply): ExplainedResponse {
+  const location = headers[headers.indexOf('location') + 1];
+  const text = bytes === undefined ? body : bytes.toString('utf8');
+  return { status, flag: renderResponseFlags(flags), details, ...(headers.includes('location') && location !== undefined && { location }), ...(text !== '' && { body: text }) };
+}
+
+function endpointText(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,112 @@
+/** An explanation as text for people: the path of the request from top to bottom, then every policy and where it is from. */
+
+import type { ExplainedDestination, ExplainedPolicy, ExplainedResponse, Explanation, Source, TriedRoute } from './explanation.ts';
+
+export function renderExplanation(explanation: Explanation): string {
+  const { request, workload } = explanation;
+  const sections = [
+    [`${request.method} ${request.scheme}://${request.authority}${request.path}`, `as ${workload.mode} of ${workload.namespace}/${workload.name}`],
+    renderPath(explanation),
+    renderRoutes(explanation),
+    renderOutcome(explanation),
+    renderPolicies(explanation),
+  ];
+  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+function renderPath({ listener, destinationPort, routeTable, virtualHost, virtualService, request }: Explanation): string[] {
+  const rows: [string, string][] = [['listener', listener === null ? 'none' : `${listener.name} on ${listener.address}:${listener.port}${from(listener.source)}`]];
+  if (destinationPort !== null) rows.push(['destination port', `${destinationPort.port} (${destinationPort.because})`]);
+  if (listener !== null) rows.push(['route table', routeTable ?? 'none']);
+  if (listener !== null) rows.push(['virtual host', virtualHost === null ? `none answers to ${request.authority}` : `${virtualHost.name}${matchedBy(virtualHost.domain)}`]);
+  if (virtualHost !== null) rows.push(['VirtualService', `${virtualService ?? 'none, plain service routing'}${virtualService === null ? '' : at(virtualHost.source)}`]);
+  return columns(rows);
+}
+
+function matchedBy(domain: string): string {
+  if (domain === '*') return ', the catch-all';
+  return domain.startsWith('*') ? `, by the wildcard ${domain}` : `, by the name ${domain}`;
+}
+
+function renderRoutes({ tried, skipped, route }: Explanation): string[] {
+  if (tried.length + skipped.length === 0) return [];
+  const width = Math.max(...tried.map((entry) => label(entry).length), ...skipped.map((entry) => entry.route.length));
+  const lines = tried.map((entry) => `  ${entry.matched ? '✓' : '✗'} ${label(entry).padEnd(width)}  ${entry.matched ? 'matches' : (entry.failed ?? '')}${at(entry.source)}`);
+  if (route === null && tried.length > 0) lines.push('  no route matches');
+  const left = skipped.map((entry) => `  - ${entry.route.padEnd(width)}  left out: ${entry.reason}${at(entry.source)}`);
+  return ['Routes, in order', ...lines, ...left];
+}
+
+/** Place and, where there is one, name. */
+function label({ route, place }: TriedRoute): string {
+  return place === null || place === route ? route : `${place} ${route}`;
+}
+
+function renderOutcome({ destinations, response, upstreamRequest, request }: Explanation): string[] {
+  const lines = destinations.flatMap((destination) => renderDestination(destination, destinations));
+  const changed = upstreamRequest !== null && (upstreamRequest.path !== request.path || upstreamRequest.authority !== request.authority);
+  return [
+    ...(lines.length > 0 ? ['Forwarded to', ...lines] : []),
+    ...(changed ? [`  as ${upstreamRequest.authority}${upstreamRequest.path}`] : []),
+    ...(response === null ? [] : [response.status === 0 ? `No answer: ${response.details}` : `Answered by the proxy: ${renderResponse(response)}`]),
+  ];
+}
+
+function renderDestination({ host, port, subset, weight, cluster, endpoints, workloads, discovery, failure }: ExplainedDestination, all: readonly ExplainedDestination[]): string[] {
+  const total = all.reduce((sum, destination) => sum + destination.weight, 0);
+  const share = all.length === 1 ? '' : `${percent(weight, total)}  `;
+  const name = host === '' ? cluster : `${host}:${port}${subset === '' ? '' : ` subset ${subset}`}`;
+  const lines = [`  ${share}${name}${host === '' ? '' : `  (${cluster})`}`];
+  for (const [index, endpoint] of endpoints.entries()) lines.push(`      ${endpoint}${describe(workloads[index] ?? '', discovery)}`);
+  if (failure !== null && all.length > 1) lines.push(`      cannot be reached: ${renderResponse(failure)}`);
+  return lines;
+}
+
+function describe(workload: string, discovery: string | null): string {
+  if (discovery === 'ORIGINAL_DST') return '  where the request was going by itself';
+  if (discovery === 'DNS' || discovery === 'DNS_ROUND_ROBIN') return '  resolved by DNS';
+  return workload === '' ? '' : `  ${workload}`;
+}
+
+function percent(weight: number, total: number): string {
+  const share = total === 0 ? 0 : (weight / total) * 100;
+  return `${Number(share.toFixed(1))} %`.padStart(6);
+}
+
+function renderResponse({ status, flag, details, location, body }: ExplainedResponse): string {
+  const parts = [`${status}`, flag === '-' ? '' : flag, details, location === undefined ? '' : `location ${location}`, body === undefined ? '' : JSON.stringify(body)];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
+function renderPolicies({ policies }: Explanation): string[] {
+  if (Object.values(policies).every(({ value }) => value === null)) return ['Policies', '  none applies'];
+  const rows = Object.entries(policies).map(([name, policy]) => [name, renderPolicy(policy)] as [string, string]);
+  return ['Policies', ...columns(rows).map((line) => `  ${line}`)];
+}
+
+function renderPolicy({ value, origin, notEnforced }: ExplainedPolicy): string {
+  const text = value === null ? 'none' : renderValue(value);
+  const source = origin === 'default' ? (value === null ? '' : '  default') : from(origin).replace(/^, from /, '  ');
+  return `${text}${notEnforced === undefined ? '' : `  (${notEnforced})`}${source}`;
+}
+
+/** YAML's flow style, which is how one would write it on one line. */
+function renderValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(renderValue).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return typeof value === 'string' && !/^[\w./:*%-]+$/.test(value) ? JSON.stringify(value) : String(value);
+  const members = Object.entries(value).map(([key, member]) => `${key}: ${renderValue(member)}`);
+  return members.length === 0 ? '{}' : `{${members.join(', ')}}`;
+}
+
+function from(source: Source | null): string {
+  return source === null ? '' : `, from ${source.resource} ${source.file}:${source.line}`;
+}
+
+function at(source: Source | null): string {
+  return source === null ? '' : `  ${source.file}:${source.line}`;
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows.map(([name, value]) => `${name.padEnd(width)}${value}`);
+}
