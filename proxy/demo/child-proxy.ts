@@ -23,7 +23,7 @@ export interface ReadyPorts {
 /** After this a proxy that was asked to stop is stopped for good. */
 const STOP_LIMIT_MS = 5000;
 /** How much of the log explains an end that nobody asked for. */
-const LAST_LINES = 5;
+const LAST_LINES = 10;
 
 export class ChildProxy {
   readonly #child: ChildProcess;

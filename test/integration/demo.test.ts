@@ -123,7 +123,7 @@ class Demo {
 
   static spawn(t: TestScope, folder: string): Demo {
     const demo = new Demo(folder);
-    t.teardown(() => demo.end('SIGTERM'));
+    t.teardown(() => demo.#tidyUp());
     return demo;
   }
 
@@ -156,6 +156,13 @@ class Demo {
     }
     client.socket.destroy();
     return counts;
+  }
+
+  /** A demo that was killed cannot remove its logs. */
+  async #tidyUp(): Promise<void> {
+    await this.end('SIGTERM');
+    const logs = /^ +Logs +(\S+)/m.exec(this.stdout)?.[1];
+    if (logs !== undefined) await rm(logs, { recursive: true, force: true });
   }
 
   async ended(): Promise<number | string> {
