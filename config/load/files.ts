@@ -1,7 +1,8 @@
 /** Paths to texts: files, folders, links, standard input; every failure is a problem of the file it concerns. */
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../runtime/problem.ts';
 import { positionAt } from './position.ts';
@@ -39,7 +40,7 @@ export function readSources(paths: readonly string[], options: ReadOptions): rea
 
 /** Reads standard input to its end (blocking), at most one byte more than the limit. */
 export function readStandardInput(limitBytes: number): Buffer {
-  return readAll(0, limitBytes);
+  return readAll(0, 65_536, limitBytes);
 }
 
 class SourceReader {
@@ -70,7 +71,8 @@ class SourceReader {
 
   #folder(path: string, depth: number): void {
     if (depth > deepestFolder) return this.#problem(path, `folders are nested deeper than ${deepestFolder} (a link into its own folder?)`);
-    if (!this.#firstVisit(path)) return;
+    const found = this.#attempt(path, () => statSync(path, { bigint: true }));
+    if (found === undefined || !this.#firstVisit(found)) return;
     const entries = this.#attempt(path, () => readdirSync(path, { withFileTypes: true })) ?? [];
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
@@ -83,16 +85,26 @@ class SourceReader {
   }
 
   #file(path: string): void {
-    if (!this.#firstVisit(path)) return;
-    const bytes = this.#attempt(path, () => readFile(path, this.#options.limitBytes));
+    const bytes = this.#attempt(path, () => this.#readFirstTime(path));
     if (bytes !== undefined) this.#add(path, bytes);
   }
 
+  /** Undefined for a file that was read already. */
+  #readFirstTime(path: string): Buffer | undefined {
+    const descriptor = openSync(path, 'r');
+    try {
+      const found = fstatSync(descriptor, { bigint: true });
+      return this.#firstVisit(found) ? readAll(descriptor, Number(found.size), this.#options.limitBytes) : undefined;
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
   /** The same file or folder may be reached by several paths or links. */
-  #firstVisit(path: string): boolean {
-    const real = this.#attempt(path, () => realpathSync(path));
-    if (real === undefined || this.#seen.has(real)) return false;
-    this.#seen.add(real);
+  #firstVisit({ dev, ino }: BigIntStats): boolean {
+    const identity = `${dev}:${ino}`;
+    if (this.#seen.has(identity)) return false;
+    this.#seen.add(identity);
     return true;
   }
 
@@ -140,20 +152,12 @@ function reason(error: unknown): string {
   return known[code ?? ''] ?? message;
 }
 
-function readFile(path: string, limitBytes: number): Buffer {
-  const descriptor = openSync(path, 'r');
-  try {
-    return readAll(descriptor, limitBytes);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 /** Reads to the end, at most one byte more than the limit: pipes and growing files have no size to trust. */
-function readAll(descriptor: number, limitBytes: number): Buffer {
+function readAll(descriptor: number, expectedBytes: number, limitBytes: number): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
-  let size = Math.min(fstatSync(descriptor).size + 1, limitBytes + 1);
+  // One more than expected, so that the end shows at once.
+  let size = Math.min(expectedBytes, limitBytes) + 1;
   while (total <= limitBytes) {
     const chunk = Buffer.allocUnsafe(Math.max(Math.min(size, limitBytes + 1 - total), 1));
     const count = readSome(descriptor, chunk);

@@ -17,9 +17,16 @@ export function keyText(token: string): string {
   return token;
 }
 
-/** A one-line quoted scalar without escapes but `''`. */
+/** A one-line quoted scalar. */
 export function unquote(token: string): string {
-  return token[0] === '"' ? token.slice(1, -1) : token.slice(1, -1).replaceAll("''", "'");
+  const inner = token.slice(1, -1);
+  if (token[0] === "'") return inner.replaceAll("''", "'");
+  if (!inner.includes('\\')) return inner;
+  try {
+    return JSON.parse(token) as string;
+  } catch {
+    throw declined;
+  }
 }
 
 const numeric = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/;

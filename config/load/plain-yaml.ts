@@ -26,10 +26,11 @@ export function parsePlainYaml(text: string, places?: Places): { readonly value:
 const plainKey = /[A-Za-z0-9_./$][\w./$@~+-]*(?=:(?: |\n|$))/y;
 const quotedKey = /(?:"[^"\\\n]*"|'[^'\n]*')(?=:(?: |\n|$))/y;
 const singleQuoted = /'(?:[^'\n]|'')*'/y;
-const doubleQuoted = /"[^"\\\n]*"/y;
+/** With JSON's escapes, which mean the same in YAML. */
+const doubleQuoted = /"(?:[^"\\\n]|\\["\\/bfnrtu])*"/y;
 const restOfLine = / *(?:(?<= )#[^\n]*)?(?=\n|$)/y;
 const literalHeader = /\|([-+]?) *(?=\n|$)/y;
-const flowPlain = /[A-Za-z0-9_./][\w./@+-]*/y;
+const flowPlain = /(?:[A-Za-z0-9_./]|-(?=[A-Za-z0-9_./-]))[\w./@+=*~-]*/y;
 
 class PlainReader {
   readonly #text: string;

@@ -28,6 +28,7 @@ const manifests = [
   'a:\n  b: |\n    x\n     y\n\n    z\n\n  c: [a, "b", \'c d\', {e: f, "g": 1}]\n  d:\n  - - 1\n    - 2\n  - e: f\n    g: h\n  -\n    i: j\n  - |-\n    k\n',
   '# comment\nx: |\n  a\n\ny: 1 # one\nz: "q"\n',
   '- a\n- b: c\n  d: e\n- - f\n',
+  'a: "x\\n\\"y\\u00e9"\nb: ["p\\tq", --x=y, -5, a*b]\nc: \'it\'\'s\'\n',
   '---\nkind: Service\nmetadata:\n  labels: {app: x, version: "1"}\nspec:\n  ports:\n  - name: http\n    port: 80\n  empty:\n  last: ~\n',
   'http:\n- match:\n  - uri:\n      prefix: /a\n  route:\n  - destination:\n      host: b.c.svc\n    weight: 100\n',
 ];
@@ -35,7 +36,7 @@ const manifests = [
 const fragments = [
   ' ', '  ', '\n', '\n  ', '- ', ': ', ':', '#', ' #', '"', "'", '|', '|-', '|+', '>', '[', ']', '{', '}', ',', 'a', '1', '0', '.', '-', '&a', '*a',
   '!t', 'null', '~', 'true', '\t', '---', '...', '%', '?', '? ', '<<', 'key: v\n', '- x\n', '""', "''", '\n\n', '   \n', 'e5', '0x1', '1e3', '010',
-  '@', '`', '"a": 1', '__proto__: 1\n', '\u00a0', 'é', '\u2028', '\ufeff', '+', '12345678901234567890',
+  '@', '`', '"a": 1', '\\n', '\\u00', '--a=b', '=', '*', '__proto__: 1\n', '\u00a0', 'é', '\u2028', '\ufeff', '+', '12345678901234567890',
 ];
 
 /** A manifest after a few insertions, deletions and repetitions of its own parts. */
