@@ -3,7 +3,7 @@
 import { originOf } from '../load/types.ts';
 import type { RouteConfig, VirtualHostConfig } from '../runtime/route.ts';
 import type { CompileContext } from './context.ts';
-import type { GatewayServer } from './gateway.ts';
+import type { GatewayServer } from './gateway-servers.ts';
 import { intersectHosts } from './host-match.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import { originAt } from './located.ts';

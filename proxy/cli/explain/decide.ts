@@ -101,7 +101,7 @@ class Walk {
     const port = destinationPort(routing, this.#head.authority, this.#runtime);
     const table = routeTable(routing, port, this.#runtime);
     const virtualHost = table?.lookup(this.#head.authority);
-    const common = {
+    const found = {
       ...basics({ ...this.#head, path: asked.path }, this.#input.config),
       listener: { name: this.#listener.name, ...this.#listener.bind, source: this.#listener.origin ?? null },
       destinationPort: { port, because: this.#whyPort() },
@@ -109,8 +109,8 @@ class Walk {
       virtualHost: virtualHost === undefined ? null : { name: virtualHost.config.name, domain: table?.matchedDomain(this.#head.authority) ?? '', source: virtualHost.config.origin ?? null },
     };
     const early = refusal ?? (path === undefined ? PATH_NORMALIZATION_FAILED : undefined);
-    if (early !== undefined) return { ...common, response: renderReply(early), policies: this.#policies(undefined, undefined) };
-    return virtualHost === undefined ? { ...common, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...common, ...this.#explainHost(virtualHost, port) };
+    if (early !== undefined) return { ...found, response: renderReply(early), policies: this.#policies(undefined, undefined) };
+    return virtualHost === undefined ? { ...found, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
   }
 
   #refusal(): LocalReply | undefined {
