@@ -44,7 +44,9 @@ export function podAddresses({ spec: { status } }: Resource<PodBody>): readonly 
 
 /** Not finished and, where it says so, ready; a hand-written Pod without status counts as ready. */
 export function isReady({ spec: { status } }: Resource<PodBody>): boolean {
-  return status.phase !== 'Succeeded' && status.phase !== 'Failed' && status.phase !== 'Pending';
+  if (status.phase === 'Succeeded' || status.phase === 'Failed' || status.phase === 'Pending') return false;
+  const ready = status.conditions?.find(({ type }) => type === 'Ready');
+  return ready === undefined || ready.status === 'True';
 }
 
 /** Number of a container port by its name. */

@@ -50,6 +50,9 @@ t.test('ready Pods, where there is neither', async (t) => {
     pods('a-5', '10.0.0.5', { app: 'a' }, { ...containers('web'), namespace: 'other' }),
   ]);
   t.equal(addresses(config, A), '10.0.0.1:9080', 'named container port, selected, running, same namespace');
+  const ready = (status: string) => ({ status: { conditions: [{ type: 'Initialized', status: 'True' }, { type: 'Ready', status }] } });
+  const some = ['True', 'False', 'Unknown'].map((status, index) => pods(`a-${index}`, `10.0.0.${index}`, { app: 'a' }, ready(status)));
+  t.equal(addresses(compiled([kube('a', { selector: { app: 'a' } }), ...some]), A), '10.0.0.0:80', 'ready ones only');
   t.equal(addresses(compiled([kube('a', { selector: { app: 'a' } }), pods('a-1', '10.0.0.1', { app: 'a' })]), A), '10.0.0.1:80', 'targetPort defaults to port');
   t.equal(addresses(compiled([kube('a'), pods('a-1', '10.0.0.1', { app: 'a' })]), A), '', 'no selector, no pods');
   t.equal(addresses(compiled([kube('a', { selector: { app: 'a' } }), pods('a-1', '10.0.0.1', { app: 'a' }), slice('a', [], HTTP)]), A), '', 'an empty slice means none');
