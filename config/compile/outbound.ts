@@ -1,7 +1,7 @@
 /** The client side of a sidecar: route tables by port, the capture listener, and Sidecar listeners bound as written. */
 
 import { isIP } from 'node:net';
-import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
+import type { ListenerConfig } from '../runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
 import { fixedClusters, outboundClusters } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
@@ -29,7 +29,7 @@ export function outboundParts(context: CompileContext, scope: SidecarScope): Con
   const clusters = [...outboundClusters({ services: scope.services, rules, endpoints, mesh, reuse: context.reuse, trace: context.trace }), ...fixedClusters(mesh, 'sidecar')];
   const catchAll = catchAllHost(context, scope);
   const egress = scope.egress.map((egressScope) => egressParts(egressScope, scope, context, catchAll));
-  const captured = Object.assign({}, ...egress.filter((parts) => parts.captured).map(({ ports, tables }) => tablesByPort(ports, tables)));
+  const captured = Object.fromEntries(egress.flatMap(({ ports, tables }) => tables.map(({ name }, position) => [String(ports[position]), name])));
   const capture: ListenerConfig[] = node.outboundPort === 'off' ? [] : [captureListener('virtualOutbound', node.outboundPort, { kind: 'by-port', tables: captured, unknown: UNKNOWN_TABLE }, context)];
   return {
     listeners: [...capture, ...egress.flatMap(({ listeners }) => listeners)],
@@ -39,8 +39,6 @@ export function outboundParts(context: CompileContext, scope: SidecarScope): Con
 }
 
 interface EgressParts {
-  /** Whether the tables also serve the capture listener. */
-  readonly captured: boolean;
   /** Destination port of each table. */
   readonly ports: readonly number[];
   readonly tables: readonly RouteTableConfig[];
@@ -48,16 +46,14 @@ interface EgressParts {
 }
 
 function egressParts(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): EgressParts {
-  const proxy = isHttpProxy(egress);
   const written = egress.listener?.port;
-  if (written !== undefined && !proxy && !isHttp(writtenProtocol(written.protocol) ?? 'TCP')) return { captured: false, ports: [], tables: [], listeners: [] };
-  const ports = written === undefined || proxy ? portsOf(egress) : new Set([written.number]);
+  if (written !== undefined && !isHttp(writtenProtocol(written.protocol) ?? 'TCP')) return { ports: [], tables: [], listeners: [] };
   // A port with a listener of its own is that listener's alone.
-  const others = scope.egress.filter((other) => other !== egress && !isHttpProxy(other)).flatMap(({ listener }) => (listener?.port === undefined ? [] : [listener.port.number]));
-  const own = [...ports].filter((port) => proxy || !others.includes(port)).sort((a, b) => a - b);
-  const build = tableBuilder(egress, scope, context, catchAll);
-  const tables = own.map((port) => build(port, proxy && written !== undefined ? `http_proxy.${written.number}|${port}` : String(port)));
-  return { captured: !proxy, ports: own, tables, listeners: boundListeners(egress, scope, { ports: own, tables }, context) };
+  const others = new Set(scope.egress.flatMap(({ listener }) => (listener?.port === undefined ? [] : [listener.port.number])));
+  const ports = written === undefined ? [...portsOf(egress)].filter((port) => !others.has(port)) : [written.number];
+  ports.sort((a, b) => a - b);
+  const tables = ports.map(tableBuilder(egress, scope, context, catchAll));
+  return { ports, tables, listeners: boundListeners(egress, scope, { ports, tables }, context) };
 }
 
 /** Ports of HTTP services, and 80 where a VirtualService names a host that is no service or has no port. */
@@ -69,12 +65,13 @@ function portsOf({ services, virtualServices }: EgressScope): ReadonlySet<number
 }
 
 /** Looks services up by port and by alias once, then makes one table after the other. */
-function tableBuilder(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): (port: number, name: string) => RouteTableConfig {
+function tableBuilder(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): (port: number) => RouteTableConfig {
   const { namespace, clusterDomain } = context.node;
   const byPort = groupBy(egress.services.values(), ({ ports }) => [...new Set(ports.map(({ number }) => number))]);
   const aliases = groupBy([...egress.services.values()].filter(({ aliasOf }) => aliasOf !== undefined), ({ aliasOf }) => [aliasOf as string]);
   const virtualServices = new VirtualServiceIndex(egress.virtualServices);
-  return (port, name) => {
+  return (port) => {
+    const name = String(port);
     const services = byPort.get(port) ?? [];
     const routes = cachedRoutes(port, scope, context);
     const reuse = context.reuse.virtualHosts(name);
@@ -108,17 +105,10 @@ function boundListeners(egress: EgressScope, scope: SidecarScope, { ports, table
   const address = listener.bind ?? '127.0.0.1';
   // Unix sockets are not served; the analysis says so.
   if (isIP(address) === 0) return [];
-  const create = (port: number, routing: RoutingConfig): ListenerConfig => boundListener({ direction: 'outbound', address, port, routing, origin: originAt(place) }, context);
-  if (isHttpProxy(egress)) return [create(listener.port?.number ?? 0, { kind: 'by-port', tables: tablesByPort(ports, tables), unknown: UNKNOWN_TABLE })];
-  return tables.map(({ name }, position) => create(ports[position] as number, { kind: 'table', table: name, port: ports[position] as number }));
-}
-
-function isHttpProxy({ listener }: EgressScope): boolean {
-  return listener?.port?.protocol === 'HTTP_PROXY';
-}
-
-function tablesByPort(ports: readonly number[], tables: readonly RouteTableConfig[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(tables.map(({ name }, position) => [String(ports[position]), name]));
+  return tables.map(({ name }, position) => {
+    const port = ports[position] as number;
+    return boundListener({ direction: 'outbound', address, port, routing: { kind: 'table', table: name, port }, origin: originAt(place) }, context);
+  });
 }
 
 /** What becomes of hosts that nobody declared: passed through, sent to the egress proxy, or refused with 502. */

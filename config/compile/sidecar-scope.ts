@@ -122,9 +122,9 @@ function ownedBy(entry: HostImport, namespace: string): boolean {
   return entry.namespace === '*' || entry.namespace === namespace;
 }
 
-/** A listener with a port serves only services that have it, except as an HTTP proxy. */
+/** A listener with a port serves only services that have it. */
 function servesListener(service: MeshService, { port }: IstioEgressListener): boolean {
-  return port === undefined || port.protocol === 'HTTP_PROXY' || service.ports.some(({ number }) => number === port.number);
+  return port === undefined || service.ports.some(({ number }) => number === port.number);
 }
 
 /** Imported services, and those that imported VirtualServices send to, which need no import of their own. */
