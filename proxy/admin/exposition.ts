@@ -2,7 +2,7 @@
 
 import { BUCKET_BOUNDS, viewHistogram } from '../telemetry/metrics/histogram.ts';
 import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
-import { ISTIO_HISTOGRAMS, REQUESTS, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
 import type { StatGroup, StatSource } from './stat-source.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -14,7 +14,7 @@ export interface ExpositionFilter {
 }
 
 /** The text in slices, each family whole and in one place as the format demands. */
-export function* renderPrometheus(source: StatSource, istio: IstioMetrics, version: string, filter: ExpositionFilter): Iterable<string> {
+export function* renderPrometheus(source: StatSource, istio: IstioSeriesSource, version: string, filter: ExpositionFilter): Iterable<string> {
   yield* requestCounts(istio, filter);
   for (const histogram of ISTIO_HISTOGRAMS) yield* requestHistograms(istio, histogram, filter);
   if (filter.matches('istio_build')) yield `# TYPE istio_build gauge\nistio_build{component="proxy",tag="${escapeLabel(version)}"} 1\n`;
@@ -52,7 +52,7 @@ function* groupFamilies<Entity>(group: StatGroup<Entity>, filter: ExpositionFilt
   }
 }
 
-function* requestCounts(istio: IstioMetrics, filter: ExpositionFilter): Iterable<string> {
+function* requestCounts(istio: IstioSeriesSource, filter: ExpositionFilter): Iterable<string> {
   if (!filter.matches('istio_requests_total')) return;
   yield '# TYPE istio_requests_total counter\n';
   for (const series of istio.series()) {
@@ -61,7 +61,7 @@ function* requestCounts(istio: IstioMetrics, filter: ExpositionFilter): Iterable
   }
 }
 
-function* requestHistograms(istio: IstioMetrics, { metric, offset }: (typeof ISTIO_HISTOGRAMS)[number], filter: ExpositionFilter): Iterable<string> {
+function* requestHistograms(istio: IstioSeriesSource, { metric, offset }: (typeof ISTIO_HISTOGRAMS)[number], filter: ExpositionFilter): Iterable<string> {
   if (!filter.matches(metric)) return;
   yield `# TYPE ${metric} histogram\n`;
   for (const series of istio.series()) {

@@ -7,8 +7,9 @@ import type { AdminView, TelemetryView } from './view.ts';
 
 /** Without a query: a filter is for people on the admin port. Rejects when the address cannot be bound. */
 export function createMetricsServer(view: AdminView, telemetry: TelemetryView, options: ServerOptions): Promise<BoundServer> {
-  return listen(options, ({ url = '' }) => {
+  return listen(options, async ({ url = '' }) => {
     if (url.split('?', 1)[0] !== '/stats/prometheus') return textAnswer('', 404);
+    await view.refresh?.();
     return prometheusAnswer(view, telemetry, new URLSearchParams());
   });
 }

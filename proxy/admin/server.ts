@@ -42,7 +42,12 @@ export function createAdminServer(view: AdminView, telemetry: TelemetryView, opt
   ];
   pages.push(...homePages(pages));
   const byPath = new Map(pages.map((page) => [page.path, page]));
-  return listen({ address: '127.0.0.1', port: options.port }, (request) => refuse(request) ?? answer(request, byPath, pages));
+  return listen({ address: '127.0.0.1', port: options.port }, async (request) => {
+    const refusal = refuse(request);
+    if (refusal !== undefined) return refusal;
+    await view.refresh?.();
+    return answer(request, byPath, pages);
+  });
 }
 
 function answer(request: IncomingMessage, byPath: ReadonlyMap<string, AdminPage>, pages: readonly AdminPage[]): AdminAnswer | Promise<AdminAnswer> {

@@ -3,7 +3,7 @@
 import type { HistogramView } from '../telemetry/metrics/histogram.ts';
 import { BUCKET_BOUNDS, quantileOf, viewHistogram } from '../telemetry/metrics/histogram.ts';
 import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
-import { ISTIO_HISTOGRAMS, REQUESTS, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
 import type { StatGroup, StatSource } from './stat-source.ts';
 
 export type HistogramStyle = 'summary' | 'cumulative' | 'disjoint';
@@ -25,7 +25,7 @@ interface Sample {
 const QUANTILES = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
 
 /** `name: value` a line; histograms last, their quantiles estimated within buckets. */
-export function* renderStatsText(source: StatSource, istio: IstioMetrics, filter: StatFilter, style: HistogramStyle): Iterable<string> {
+export function* renderStatsText(source: StatSource, istio: IstioSeriesSource, filter: StatFilter, style: HistogramStyle): Iterable<string> {
   for (const samples of allSamples(source, istio, filter)) {
     let lines = '';
     for (const { name, value } of samples) lines += `${name}: ${value}\n`;
@@ -37,7 +37,7 @@ export function* renderStatsText(source: StatSource, istio: IstioMetrics, filter
 }
 
 /** `{"stats":[{"name":…,"value":…},…,{"histograms":…}]}`. */
-export function* renderStatsJson(source: StatSource, istio: IstioMetrics, filter: StatFilter, style: HistogramStyle): Iterable<string> {
+export function* renderStatsJson(source: StatSource, istio: IstioSeriesSource, filter: StatFilter, style: HistogramStyle): Iterable<string> {
   yield '{"stats":[';
   for (const samples of allSamples(source, istio, filter)) {
     let items = '';
@@ -56,7 +56,7 @@ export function* renderStatsJson(source: StatSource, istio: IstioMetrics, filter
 }
 
 /** The samples of one entity after the other, so that whoever prints them can pause between. */
-function* allSamples(source: StatSource, istio: IstioMetrics, filter: StatFilter): Iterable<readonly Sample[]> {
+function* allSamples(source: StatSource, istio: IstioSeriesSource, filter: StatFilter): Iterable<readonly Sample[]> {
   yield* groupSamples(source.clusters, filter);
   yield* groupSamples(source.http, filter);
   for (const series of istio.series()) {
@@ -85,7 +85,7 @@ function isWanted(name: string, kind: 'counter' | 'gauge', value: number, { matc
 }
 
 /** `view` is undefined for one that is left out. */
-function* histograms(istio: IstioMetrics, { matches, usedOnly, type }: StatFilter): Iterable<{ readonly name: string; readonly view: HistogramView | undefined }> {
+function* histograms(istio: IstioSeriesSource, { matches, usedOnly, type }: StatFilter): Iterable<{ readonly name: string; readonly view: HistogramView | undefined }> {
   if (type === 'Counters' || type === 'Gauges') return;
   for (const { metric, offset } of ISTIO_HISTOGRAMS) {
     for (const series of istio.series()) {

@@ -6,10 +6,12 @@ import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
-import type { IstioMetrics } from '../telemetry/metrics/istio-metrics.ts';
+import type { IstioSeriesSource } from '../telemetry/metrics/istio-metrics.ts';
 import type { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
 
 export interface AdminView {
+  /** Awaited before each page, where the views below are told by worker processes. */
+  refresh?(): Promise<void>;
   state(): 'PRE_INITIALIZING' | 'LIVE' | 'DRAINING';
   runtimeConfig(): RuntimeConfig;
   clusters(): Iterable<ClusterView>;
@@ -67,7 +69,7 @@ export interface ConfigStatus {
 
 /** Telemetry that the stats pages print beside what AdminView lists. */
 export interface TelemetryView {
-  readonly istio: IstioMetrics;
+  readonly istio: IstioSeriesSource;
   /** Of this proxy, `0.1.0`: the tag of `istio_build`, and in /server_info. */
   readonly version: string;
   /** Of the access log, where there is one. */

@@ -1,16 +1,21 @@
 /** `outrider run`: options to a running proxy, its end to an exit code. */
 
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { renderProblem } from '../../config/runtime/problem.ts';
+import { systemClock } from '../base/clock.ts';
+import type { DataPlane, DataPlaneDeps } from '../server/data-plane.ts';
 import { Lifecycle } from '../server/lifecycle.ts';
 import { startLoading } from '../server/loading.ts';
 import type { Server } from '../server/server.ts';
 import { onSignals } from '../server/signals.ts';
+import { WORKER_VARIABLE } from '../server/worker-messages.ts';
 import type { CommandContext, ExitCode } from './command.ts';
 import { isUsageError, parseRunOptions, type Bootstrap } from './options.ts';
 
 /** Resolves when the proxy has ended after SIGTERM, SIGINT or an admin request (0), or could not start (1). */
 export async function runProxy(argv: readonly string[], context: CommandContext): Promise<ExitCode> {
+  if (context.env[WORKER_VARIABLE] !== undefined) return (await import('../server/worker.ts')).runWorker();
   const bootstrap = parseRunOptions(argv, context.env, readText);
   if (isUsageError(bootstrap)) {
     context.stderr(`outrider run: ${bootstrap.message}\n(outrider run --help lists the options)\n`);
@@ -46,13 +51,20 @@ async function startServer(bootstrap: Bootstrap, lifecycle: Lifecycle, context: 
     onChange: () => lifecycle.reload('files changed'),
     onUnwatchable: (directory, reason) => context.stderr(`outrider run: cannot watch ${directory} (${reason}), changes are found by looking every few seconds\n`),
   });
-  const [{ Server }, loaded] = await Promise.all([import('../server/server.ts'), loading]);
+  const [{ Server }, createDataPlane, { createProcessLog }, loaded] = await Promise.all([
+    import('../server/server.ts'),
+    dataPlaneFor(bootstrap.concurrency === 0 ? availableParallelism() : bootstrap.concurrency),
+    import('../telemetry/logger.ts'),
+    loading,
+  ]);
   const { outcome } = loaded;
   if (outcome.kind === 'rejected') {
     for (const problem of outcome.problems) if (problem.severity === 'error') context.stderr(`${renderProblem(problem)}\n`);
     return undefined;
   }
-  const server = new Server({ bootstrap, loading: loaded, lifecycle, context }, outcome);
+  const processLog = createProcessLog({ level: bootstrap.logLevel, clock: systemClock });
+  const dataPlane = createDataPlane({ config: outcome.config, processLog, accessLog: bootstrap.accessLog });
+  const server = new Server({ bootstrap, loading: loaded, problems: outcome.problems, dataPlane, processLog, lifecycle, context });
   try {
     await server.start();
     return server;
@@ -60,6 +72,16 @@ async function startServer(bootstrap: Bootstrap, lifecycle: Lifecycle, context: 
     context.stderr(`outrider run: ${startFailure(error)}\n`);
     return undefined;
   }
+}
+
+/** The modules of the one that is asked for only: a supervisor carries no traffic. */
+async function dataPlaneFor(workers: number): Promise<(deps: DataPlaneDeps) => DataPlane> {
+  if (workers > 1) {
+    const { WorkerGroup } = await import('../server/worker-group.ts');
+    return (deps) => new WorkerGroup(deps, workers);
+  }
+  const { LocalDataPlane } = await import('../server/local-data-plane.ts');
+  return (deps) => new LocalDataPlane(deps);
 }
 
 /** A port or file that cannot be had needs no stack; anything else is a bug and needs it. */

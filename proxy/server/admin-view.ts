@@ -9,6 +9,7 @@ export interface LiveViews {
   config(): RuntimeConfig;
   clusters(): Iterable<ClusterView>;
   listeners(): Iterable<ListenerView>;
+  refresh(): Promise<void>;
 }
 
 export interface Reloads {
@@ -60,6 +61,10 @@ export class ServerView implements AdminView {
   /** For good: there is no way back from a drain. */
   draining(): void {
     this.#phase = 'draining';
+  }
+
+  refresh(): Promise<void> {
+    return this.#deps.live.refresh();
   }
 
   state(): 'PRE_INITIALIZING' | 'LIVE' | 'DRAINING' {

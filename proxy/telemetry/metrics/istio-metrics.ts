@@ -12,15 +12,19 @@ import { grpcStatusOf, isGrpcRequest } from '../grpc-status.ts';
 import { HISTOGRAM_SIZE, observe } from './histogram.ts';
 import { istioLabelValues, LABEL_NAMES, serviceOf, type Ends } from './istio-labels.ts';
 
-export interface IstioMetrics {
+/** What the stats pages read. */
+export interface IstioSeriesSource {
+  /** In order of first use. */
+  series(): Iterable<IstioSeries>;
+}
+
+export interface IstioMetrics extends IstioSeriesSource {
   /** Call once for each completed request. What the codec refused is not counted: it never reaches Istio's filter either. */
   record(stream: Stream): void;
   /** This workload's own labels changed by a reload. */
   setNode(node: NodeConfig): void;
   /** Everything to zero; series stay. */
   reset(): void;
-  /** In order of first use. */
-  series(): Iterable<IstioSeries>;
 }
 
 /** The cells of one combination of label values. */

@@ -1,0 +1,44 @@
+/** What carries the traffic, as the server around it sees it: in this process, or in worker processes. */
+
+import type { RuntimeDelta } from '../../config/runtime/delta.ts';
+import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { ClusterView, ListenerView } from '../admin/view.ts';
+import type { Bootstrap, LogLevel } from '../cli/options.ts';
+import type { LineSinkStats } from '../telemetry/line-sink.ts';
+import type { ProcessLog } from '../telemetry/logger.ts';
+import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+
+export interface DataPlaneDeps {
+  /** Served from the start on. */
+  readonly config: RuntimeConfig;
+  readonly processLog: ProcessLog;
+  readonly accessLog: Bootstrap['accessLog'];
+}
+
+export interface DataPlane {
+  /** Binds every listener. Rejects with a message for the user when a port or the access log cannot be had. */
+  start(): Promise<void>;
+  /** Rejects, with everything as before, when a listener cannot be bound. */
+  applyDelta(delta: RuntimeDelta): Promise<void>;
+  /** Of what serves; before the start, of what will. */
+  version(): string;
+  config(): RuntimeConfig;
+  clusters(): Iterable<ClusterView>;
+  listeners(): Iterable<ListenerView>;
+  /** Istio's standard metrics. */
+  series(): Iterable<IstioSeries>;
+  /** Of the access log; undefined where it is off. */
+  accessLogStats(): LineSinkStats | undefined;
+  /** Brings the views above up to date where they are told by other processes. */
+  refresh(): Promise<void>;
+  /** Counters to zero, gauges as they are. */
+  resetCounters(): void;
+  reopenLogs(): void;
+  setLogLevel(level: LogLevel): void;
+  /** Stops accepting; what is busy goes on. */
+  drainListeners(): void;
+  /** Stops accepting, resolves when what was in flight has ended or, after so many milliseconds, was cut. Again with less: sooner. */
+  drain(deadlineMs: number): Promise<void>;
+  /** After the drain: flushes what was written. */
+  close(): Promise<void>;
+}

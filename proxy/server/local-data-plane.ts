@@ -1,0 +1,124 @@
+/** The data plane in this process: the runtime, its metrics and its access log. */
+
+import type { RuntimeDelta } from '../../config/runtime/delta.ts';
+import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { ClusterView, ListenerView } from '../admin/view.ts';
+import { systemClock } from '../base/clock.ts';
+import { createEventClock } from '../base/event-clock.ts';
+import { systemRandom } from '../base/random.ts';
+import type { LogLevel } from '../cli/options.ts';
+import type { LineSinkStats } from '../telemetry/line-sink.ts';
+import type { Logger, ProcessLog } from '../telemetry/logger.ts';
+import { createIstioMetrics, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { resetCounters } from '../telemetry/metrics/proxy-stats.ts';
+import { systemResolver } from '../upstream/resolver.ts';
+import { AccessLogging } from './access-logging.ts';
+import type { DataPlane, DataPlaneDeps } from './data-plane.ts';
+import { ProxyRuntime } from './proxy-runtime.ts';
+
+export class LocalDataPlane implements DataPlane {
+  readonly #first: RuntimeConfig;
+  readonly #processLog: ProcessLog;
+  readonly #log: Logger;
+  readonly #accessLogging: AccessLogging;
+  readonly #metrics: IstioMetrics;
+  readonly #runtime: ProxyRuntime;
+  #started = false;
+  #version: string;
+
+  constructor({ config, processLog, accessLog }: DataPlaneDeps) {
+    this.#first = config;
+    this.#version = config.version;
+    this.#processLog = processLog;
+    this.#log = processLog.scoped('server');
+    this.#accessLogging = new AccessLogging(accessLog, systemClock);
+    this.#metrics = createIstioMetrics(config.node);
+    this.#runtime = this.#createRuntime();
+  }
+
+  async start(): Promise<void> {
+    const problem = this.#accessLogging.apply(this.#first.telemetry);
+    if (problem !== undefined) throw new Error(`--access-log: ${problem}`);
+    await this.#runtime.start(this.#first);
+    this.#started = true;
+  }
+
+  async applyDelta(delta: RuntimeDelta): Promise<void> {
+    await this.#runtime.applyDelta(delta);
+    this.#version = delta.version;
+    if (delta.node !== undefined) this.#metrics.setNode(delta.node);
+    const problem = delta.telemetry === undefined ? undefined : this.#accessLogging.apply(delta.telemetry);
+    if (problem !== undefined) this.#log.error(`access log: ${problem}; the one before stays`);
+  }
+
+  version(): string {
+    return this.#version;
+  }
+
+  config(): RuntimeConfig {
+    return this.#started ? this.#runtime.config() : this.#first;
+  }
+
+  clusters(): Iterable<ClusterView> {
+    return this.#runtime.clusters();
+  }
+
+  listeners(): Iterable<ListenerView> {
+    return this.#runtime.listeners();
+  }
+
+  series(): Iterable<IstioSeries> {
+    return this.#metrics.series();
+  }
+
+  accessLogStats(): LineSinkStats | undefined {
+    return this.#accessLogging.stats();
+  }
+
+  async refresh(): Promise<void> {
+    // Every view reads live objects.
+  }
+
+  resetCounters(): void {
+    this.#metrics.reset();
+    // Hosts keep theirs: Envoy's /reset_counters does not reach them either.
+    for (const { stats } of this.#runtime.clusters()) resetCounters(stats);
+    for (const { stats } of this.#runtime.listeners()) resetCounters(stats);
+  }
+
+  reopenLogs(): void {
+    this.#accessLogging.reopen();
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#processLog.setLevel(level);
+  }
+
+  drainListeners(): void {
+    this.#runtime.drainListeners();
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    return this.#runtime.drain(deadlineMs);
+  }
+
+  close(): Promise<void> {
+    return this.#accessLogging.close();
+  }
+
+  #createRuntime(): ProxyRuntime {
+    const filterLog = this.#processLog.scoped('filter');
+    const why = this.#processLog.scoped('why');
+    return new ProxyRuntime({
+      clock: createEventClock(systemClock),
+      random: systemRandom,
+      resolver: systemResolver,
+      onComplete: (stream) => {
+        this.#metrics.record(stream);
+        this.#accessLogging.log(stream);
+      },
+      onExplained: (sentence) => why.info(sentence),
+      onFilterError: (filter, error) => filterLog.error(`filter ${filter} threw: ${error instanceof Error ? error.stack : String(error)}`),
+    });
+  }
+}

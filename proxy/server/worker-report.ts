@@ -1,0 +1,124 @@
+/** A worker's counters as it tells them, and the counters of all workers as one proxy's. */
+
+import type { ClusterConfig } from '../../config/runtime/cluster.ts';
+import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { ClusterView, HostView, ListenerView } from '../admin/view.ts';
+import type { LineSinkStats } from '../telemetry/line-sink.ts';
+import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
+import type { DataPlane } from './data-plane.ts';
+
+/** Plain data. */
+export interface WorkerReport {
+  /** Clusters that were used; of 10,000 a workload talks to a dozen. */
+  readonly clusters: readonly { readonly name: string; readonly stats: ClusterStats; readonly hosts: readonly HostView[] }[];
+  readonly listeners: readonly { readonly name: string; readonly boundAddress: string; readonly boundPort: number; readonly stats: ListenerStats }[];
+  readonly series: readonly IstioSeries[];
+  readonly accessLog: LineSinkStats | undefined;
+}
+
+export interface MergedReport {
+  readonly clusters: readonly ClusterView[];
+  readonly listeners: readonly ListenerView[];
+  readonly series: readonly IstioSeries[];
+  readonly accessLog: LineSinkStats | undefined;
+}
+
+export function reportOf(dataPlane: DataPlane): WorkerReport {
+  const used = [...dataPlane.clusters()].filter(({ stats }) => isUsed(stats));
+  return {
+    clusters: used.map(({ config, stats, hosts }) => ({ name: config.name, stats, hosts: [...hosts].map(hostReport) })),
+    listeners: [...dataPlane.listeners()].map(({ config, boundAddress, boundPort, stats }) => ({ name: config.name, boundAddress, boundPort, stats })),
+    series: [...dataPlane.series()],
+    accessLog: dataPlane.accessLogStats(),
+  };
+}
+
+/** Counters and gauges are sums; what nobody used is listed from the configuration with zeros. */
+export function mergeReports(reports: readonly WorkerReport[], config: RuntimeConfig): MergedReport {
+  return {
+    clusters: mergeClusters(reports, Object.values(config.clusters)),
+    listeners: mergeListeners(reports, config),
+    series: mergeSeries(reports),
+    accessLog: mergeAccessLogs(reports),
+  };
+}
+
+/** Whatever is counted begins with one of these; membership changes in every process, used or not. Asked of 10,000 clusters between two requests. */
+function isUsed({ upstreamRqTotal, upstreamCxTotal, upstreamRqPendingTotal, upstreamCxNoneHealthy }: ClusterStats): boolean {
+  return upstreamRqTotal + upstreamCxTotal + upstreamRqPendingTotal + upstreamCxNoneHealthy > 0;
+}
+
+function hostReport({ endpoint, address, stats, healthy }: HostView): HostView {
+  return { endpoint, address, stats, ...(healthy === undefined ? {} : { healthy }) };
+}
+
+function mergeClusters(reports: readonly WorkerReport[], configs: readonly ClusterConfig[]): readonly ClusterView[] {
+  const reported = new Map<string, WorkerReport['clusters'][number][]>();
+  for (const cluster of reports.flatMap(({ clusters }) => clusters)) {
+    const same = reported.get(cluster.name);
+    if (same === undefined) reported.set(cluster.name, [cluster]);
+    else same.push(cluster);
+  }
+  return configs.map((config) => mergeCluster(config, reported.get(config.name) ?? []));
+}
+
+function mergeCluster(config: ClusterConfig, reported: readonly WorkerReport['clusters'][number][]): ClusterView {
+  const stats = new ClusterStats();
+  for (const part of reported) add(stats, part.stats);
+  // Every process counts the same changes.
+  stats.membershipChange = Math.max(0, ...reported.map((part) => part.stats.membershipChange));
+  const hosts = reported.length > 0 ? mergeHosts(reported.flatMap((part) => part.hosts)) : config.endpoints.map(unusedHost);
+  return { config, stats, hosts };
+}
+
+function mergeHosts(reported: readonly HostView[]): readonly HostView[] {
+  const hosts = new Map<string, HostView>();
+  for (const host of reported) {
+    let merged = hosts.get(host.address);
+    if (merged === undefined) hosts.set(host.address, (merged = { ...host, stats: new HostStats() }));
+    add(merged.stats, host.stats);
+  }
+  return [...hosts.values()];
+}
+
+function unusedHost(endpoint: EndpointConfig): HostView {
+  const address = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address;
+  return { endpoint, address: `${address}:${endpoint.port}`, stats: new HostStats() };
+}
+
+function mergeListeners(reports: readonly WorkerReport[], { listeners }: RuntimeConfig): readonly ListenerView[] {
+  return listeners.flatMap((config) => {
+    const reported = reports.flatMap((report) => report.listeners).filter(({ name }) => name === config.name);
+    const [first] = reported;
+    if (first === undefined) return [];
+    const stats = new ListenerStats();
+    for (const part of reported) add(stats, part.stats);
+    return [{ config, boundAddress: first.boundAddress, boundPort: first.boundPort, stats }];
+  });
+}
+
+function mergeSeries(reports: readonly WorkerReport[]): readonly IstioSeries[] {
+  const merged = new Map<string, IstioSeries>();
+  for (const { labelValues, cells } of reports.flatMap(({ series }) => series)) {
+    const key = labelValues.join('\0');
+    const sum = merged.get(key)?.cells;
+    if (sum === undefined) merged.set(key, { labelValues, cells: Float64Array.from(cells) });
+    else for (const [index, count] of cells.entries()) sum[index] = (sum[index] ?? 0) + count;
+  }
+  return [...merged.values()];
+}
+
+function mergeAccessLogs(reports: readonly WorkerReport[]): LineSinkStats | undefined {
+  const written = reports.flatMap(({ accessLog }) => accessLog ?? []);
+  if (written.length === 0) return undefined;
+  const sum: LineSinkStats = { linesWritten: 0, linesDropped: 0, writeFailures: 0, reopenFailures: 0 };
+  for (const part of written) add(sum, part);
+  return sum;
+}
+
+/** Adds every number of `part` to the same field of `sum`. */
+function add<Stats extends object>(sum: Stats, part: Stats): void {
+  for (const [field, count] of Object.entries(part)) Reflect.set(sum, field, Reflect.get(sum, field) + count);
+}
