@@ -12,7 +12,7 @@ import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { authorityHost, clusterOf, balancedHost, destinationOf, originalHost, prepareUpstreamHead } from '../router/choose-upstream.ts';
+import { authorityHost, clusterOf, destinationOf, hostOf, prepareUpstreamHead } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
@@ -275,7 +275,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
     this.#destination = destination;
     info.cluster = cluster;
-    const host = cluster.usesOriginalDestination ? originalHost(cluster, this.#destinationAsked(), deps.isOwnListener) : balancedHost(cluster);
+    const host = hostOf(cluster, () => this.#destinationAsked());
     if (!(host instanceof Host)) return host;
     info.host = host;
     info.attemptCount = 1;

@@ -7,7 +7,7 @@ import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
-import type { Runtime } from '../router/runtime.ts';
+import { passthroughCluster, type Runtime } from '../router/runtime.ts';
 import { HeaderList } from '../stream/header-list.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
@@ -104,11 +104,9 @@ export class HttpListener implements ServerCodecOwner {
     info.responseCode = 200;
     this.stats.downstreamRqTotal++;
     this.stats.downstreamRqActive++;
-    const passthrough = this.runtime.clusters.get('PassthroughCluster');
-    const refused = passthrough === undefined || this.deps.isOwnListener(destination.address, destination.port);
-    const cluster = refused ? undefined : passthrough;
+    const cluster = passthroughCluster(this.config.routing, this.runtime);
     info.cluster = cluster;
-    info.details = refused ? 'no_passthrough' : '';
+    info.details = cluster === undefined ? 'no_passthrough' : '';
     const finish = (outcome: TunnelOutcome): void => {
       info.bytesReceived = outcome.bytesReceived;
       info.bytesSent = outcome.bytesSent;
@@ -118,7 +116,8 @@ export class HttpListener implements ServerCodecOwner {
       this.onStreamComplete(stream);
     };
     if (cluster === undefined) return refuseBytes(socket, finish);
-    return new Tunnel(socket, { ...destination, connectTimeoutMs: cluster.config.connectTimeoutMs }, this.deps.clock, finish);
+    const target = { ...destination, timeoutMs: cluster.config.connectTimeoutMs, isOwn: this.deps.isOwnListener };
+    return new Tunnel(socket, target, this.deps.clock, finish);
   }
 
   onConnectionClosed(connection: Http1ServerConnection): void {

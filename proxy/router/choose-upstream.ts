@@ -10,7 +10,7 @@ import type { HeaderOps } from './header-ops.ts';
 import type { LiveDestination, LiveRoute } from './live-route.ts';
 import { rewriteAuthority } from './rewrite.ts';
 import type { Runtime } from './runtime.ts';
-import { NO_HEALTHY_UPSTREAM, PASSTHROUGH_LOOP, TLS_REQUIRED } from './upstream-reply.ts';
+import { NO_HEALTHY_UPSTREAM, TLS_REQUIRED } from './upstream-reply.ts';
 
 /** The weighted destination for `random`, uniform in [0, 1); undefined where the route forwards nowhere. */
 export function destinationOf(live: LiveRoute, random: number): LiveDestination | undefined {
@@ -18,17 +18,20 @@ export function destinationOf(live: LiveRoute, random: number): LiveDestination 
   return action.kind === 'forward' ? live.destinations[chooseDestination(action.destinations, live.totalWeight, random)] : undefined;
 }
 
-/** A host of `cluster`, or the reply that says why there is none. */
-export function balancedHost(cluster: Cluster): Host | LocalReply {
-  const { mode } = cluster.config.tls;
-  if (mode === 'SIMPLE' || mode === 'MUTUAL') return TLS_REQUIRED;
-  return cluster.pick() ?? NO_HEALTHY_UPSTREAM;
+/** A host of `cluster`, or the reply that says why there is none; `asked` is where the downstream wanted to go. */
+export function hostOf(cluster: Cluster, asked: () => OriginalDestination): Host | LocalReply {
+  if (!cluster.usesOriginalDestination || requiresTls(cluster)) return balancedHost(cluster);
+  const { address, port } = asked();
+  return cluster.pickOriginal(address, port);
 }
 
-/** The host that stands for `destination` in a cluster without endpoints of its own, or the reply. */
-export function originalHost(cluster: Cluster, destination: OriginalDestination, isOwnListener: (address: string, port: number) => boolean): Host | LocalReply {
-  if (isOwnListener(destination.address, destination.port)) return PASSTHROUGH_LOOP;
-  return cluster.pickOriginal(destination.address, destination.port);
+/** A host out of the cluster's own endpoints, or the reply. */
+export function balancedHost(cluster: Cluster): Host | LocalReply {
+  return requiresTls(cluster) ? TLS_REQUIRED : (cluster.pick() ?? NO_HEALTHY_UPSTREAM);
+}
+
+function requiresTls({ config }: Cluster): boolean {
+  return config.tls.mode === 'SIMPLE' || config.tls.mode === 'MUTUAL';
 }
 
 export function clusterOf(destination: LiveDestination, runtime: Runtime): Cluster | undefined {

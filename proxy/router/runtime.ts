@@ -2,6 +2,7 @@
 
 import type { RoutingConfig } from '../../config/runtime/listener.ts';
 import type { DomainMap } from '../base/domain-map.ts';
+import type { Cluster } from '../upstream/cluster.ts';
 import type { Clusters } from '../upstream/clusters.ts';
 import type { LiveRoute } from './live-route.ts';
 import type { RouteTable } from './route-table.ts';
@@ -22,6 +23,14 @@ export function destinationPort(routing: RoutingConfig, authority: string, runti
   const colon = authority.lastIndexOf(':');
   if (colon >= 0 && !authority.endsWith(']')) return Number(authority.slice(colon + 1));
   return runtime.portless.lookup(authority) ?? DEFAULT_PORT;
+}
+
+/** Where bytes that are no HTTP go: as requests for unknown hosts do, but only if those pass through. Undefined: nowhere. */
+export function passthroughCluster(routing: RoutingConfig, runtime: Runtime): Cluster | undefined {
+  if (routing.kind !== 'by-port') return undefined;
+  const action = runtime.tables.get(routing.unknown)?.lookup('*')?.config.routes[0]?.action;
+  const cluster = action?.kind === 'forward' ? runtime.clusters.get(action.destinations[0]?.cluster ?? '') : undefined;
+  return cluster?.usesOriginalDestination === true ? cluster : undefined;
 }
 
 /** The route table for a request to `port`. */

@@ -26,6 +26,7 @@ export function lateReset(reason: UpstreamReset): { readonly flags: number; read
 }
 
 export function connectFailureReply(failure: ConnectFailure): LocalReply {
+  if (failure.kind === 'own_listener') return PASSTHROUGH_LOOP;
   const timedOut = failure.kind === 'connection_timeout';
   const reason = failure.reason === '' ? '' : `|${failure.reason.replaceAll(' ', '_')}`;
   return {

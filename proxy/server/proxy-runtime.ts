@@ -58,15 +58,16 @@ export class ProxyRuntime {
 
   constructor(deps: ProxyRuntimeDeps) {
     this.#deps = deps;
-    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver });
-    this.#runtime = { tables: this.#tables, clusters: this.#clusters, portless: this.#portless };
     const own = createOwnAddresses();
+    const isOwnListener = (address: string, port: number): boolean => own.has(address) && this.#boundPortNumbers().has(port);
+    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener });
+    this.#runtime = { tables: this.#tables, clusters: this.#clusters, portless: this.#portless };
     this.#httpDeps = {
       clock: deps.clock,
       random: deps.random,
       onComplete: deps.onComplete,
       onExplained: deps.onExplained,
-      isOwnListener: (address, port) => own.has(address) && this.#boundPortNumbers().has(port),
+      isOwnListener,
     };
   }
 

@@ -3,13 +3,7 @@
 import type { Socket } from 'node:net';
 import type { EventClock } from '../base/event-clock.ts';
 import { SocketWriter } from '../base/socket.ts';
-import { connect, type ConnectFailure } from '../upstream/connector.ts';
-
-export interface TunnelTarget {
-  readonly address: string;
-  readonly port: number;
-  readonly connectTimeoutMs: number;
-}
+import { connect, type ConnectFailure, type ConnectTarget } from '../upstream/connector.ts';
 
 export interface TunnelOutcome {
   readonly bytesReceived: number;
@@ -36,11 +30,11 @@ export class Tunnel {
   #done = false;
 
   /** `onEnd` is called exactly once, when both connections are gone. */
-  constructor(downstream: Socket, target: TunnelTarget, clock: EventClock, onEnd: (outcome: TunnelOutcome) => void) {
+  constructor(downstream: Socket, target: ConnectTarget, clock: EventClock, onEnd: (outcome: TunnelOutcome) => void) {
     this.#downstream = downstream;
     this.#onEnd = onEnd;
     this.#toDownstream = new SocketWriter(downstream, () => this.#upstream?.resume());
-    this.#cancelConnect = connect({ address: target.address, port: target.port, timeoutMs: target.connectTimeoutMs }, clock, {
+    this.#cancelConnect = connect(target, clock, {
       onConnect: (socket) => this.#adopt(socket),
       onFailure: (failure) => this.#finish(failure),
       onRead: (bytes, length) => this.#relayDown(bytes, length),

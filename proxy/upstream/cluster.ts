@@ -6,6 +6,7 @@ import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
+import type { IsOwnListener } from './connector.ts';
 import type { LoadBalancer } from './balancer/balancer.ts';
 import { createBalancer } from './balancer/create.ts';
 import { Host, hostAddress } from './host.ts';
@@ -16,6 +17,8 @@ export interface ClusterDeps {
   readonly clock: EventClock;
   readonly random: Random;
   readonly resolver: Resolver;
+  /** Absent where nothing listens (explain, benchmarks). */
+  readonly isOwnListener?: IsOwnListener;
 }
 
 /** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
@@ -38,7 +41,7 @@ export class Cluster implements UpstreamClusterView {
   constructor(config: ClusterConfig, deps: ClusterDeps) {
     this.config = config;
     this.#deps = deps;
-    this.#settings = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
+    this.#settings = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs, isOwn: this.#ownAddresses() };
     this.#balancer = this.#createBalancer([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
   }
@@ -66,6 +69,7 @@ export class Cluster implements UpstreamClusterView {
     this.config = config;
     this.#settings.connectTimeoutMs = config.connectTimeoutMs;
     this.#settings.idleTimeoutMs = config.idleTimeoutMs;
+    this.#settings.isOwn = this.#ownAddresses();
     if (this.#used || config.discovery !== 'STATIC') this.#applyEndpoints();
   }
 
@@ -78,7 +82,7 @@ export class Cluster implements UpstreamClusterView {
   /** The host for an original destination, made on first use. */
   pickOriginal(address: string, port: number): Host {
     const endpoint: EndpointConfig = {
-      address,
+      address: this.config.addressOverride ?? address,
       port: this.config.portOverride ?? port,
       weight: 1,
       locality: '',
@@ -116,6 +120,11 @@ export class Cluster implements UpstreamClusterView {
   destroy(): void {
     this.#resolution?.stop();
     for (const host of this.#hosts.values()) host.pool.destroy();
+  }
+
+  /** Endpoints that were written down may be this proxy's own inbound port; a destination that a request names may not. */
+  #ownAddresses(): IsOwnListener | undefined {
+    return this.usesOriginalDestination ? this.#deps.isOwnListener : undefined;
   }
 
   #applyEndpoints(): void {

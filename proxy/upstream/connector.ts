@@ -6,7 +6,8 @@ import { readBuffer } from '../base/read-buffer.ts';
 
 /** Why there is no connection, in Envoy's words. */
 export interface ConnectFailure {
-  readonly kind: 'remote_connection_failure' | 'connection_timeout';
+  /** `own_listener`: the name or address led back to this proxy. */
+  readonly kind: 'remote_connection_failure' | 'connection_timeout' | 'own_listener';
   /** `delayed connect error: Connection refused`; the log's UPSTREAM_TRANSPORT_FAILURE_REASON. */
   readonly reason: string;
 }
@@ -15,7 +16,12 @@ export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
   readonly timeoutMs: number;
+  /** For destinations that the downstream names: true for an address at which this proxy itself listens. */
+  readonly isOwn?: IsOwnListener | undefined;
 }
+
+/** True where a connection would come back to this proxy. */
+export type IsOwnListener = (address: string, port: number) => boolean;
 
 export interface ConnectEvents {
   onConnect(socket: Socket): void;
@@ -60,7 +66,14 @@ export function connect(target: ConnectTarget, clock: Clock, events: ConnectEven
   });
   socket.on('error', onError);
   socket.once('connect', () => {
-    if (settle()) events.onConnect(socket);
+    if (!settle()) return;
+    // Names and odd spellings of addresses are told only now; nothing has been sent yet.
+    if (target.isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) !== true) {
+      events.onConnect(socket);
+      return;
+    }
+    socket.destroy();
+    events.onFailure({ kind: 'own_listener', reason: '' });
   });
   return () => {
     if (settle()) socket.destroy();

@@ -5,7 +5,7 @@ import type { EventClock } from '../base/event-clock.ts';
 import { Fifo } from '../base/fifo.ts';
 import { Http1ClientConnection, type ClientConnectionOwner } from '../codec/http1/client-connection.ts';
 import type { ClusterStats, HostStats } from '../telemetry/stats.ts';
-import { connect, type ConnectFailure } from './connector.ts';
+import { connect, type ConnectFailure, type IsOwnListener } from './connector.ts';
 
 /** A request that waits for a connection. */
 export interface PoolWaiter {
@@ -22,6 +22,8 @@ export interface PoolTarget {
 export interface PoolSettings {
   connectTimeoutMs: number;
   idleTimeoutMs: number;
+  /** Where the downstream chooses the destination: what it may not choose. */
+  isOwn: IsOwnListener | undefined;
 }
 
 export class Http1Pool implements ClientConnectionOwner {
@@ -123,7 +125,7 @@ export class Http1Pool implements ClientConnectionOwner {
   #open(): void {
     let connection: Http1ClientConnection | undefined;
     const cancel = connect(
-      { address: this.#target.address, port: this.#target.port, timeoutMs: this.#settings.connectTimeoutMs },
+      { address: this.#target.address, port: this.#target.port, timeoutMs: this.#settings.connectTimeoutMs, isOwn: this.#settings.isOwn },
       this.#clock,
       {
         onConnect: (socket) => {

@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import t from 'tap';
-import { clusterOf, startDataPath } from '../support/data-path.ts';
+import { clusterOf, routeOf, startDataPath } from '../support/data-path.ts';
 import { exchangeUntilClose, RawClient, request } from '../support/raw-client.ts';
 import { eventually } from '../support/scope.ts';
 import { Upstream } from '../support/upstream.ts';
@@ -324,10 +324,13 @@ t.test('CONNECT stands for a captured connection', async (t) => {
   refused.send(`CONNECT 127.0.0.1:${raw.port} HTTP/1.1\r\nHost: a:1\r\n\r\n`);
   await refused.until('200 OK');
   refused.send('\x16ping');
-  t.equal(await refused.closed(), 'ended', 'without a PassthroughCluster other protocols go nowhere');
+  t.equal(await refused.closed(), 'ended', 'where unknown hosts are not let through, other protocols are not either');
 
   const passthrough = clusterOf('PassthroughCluster', 1, { discovery: 'ORIGINAL_DST', endpoints: [] });
-  await proxy.runtime.applyDelta({ fromVersion: '1', version: '2', clusters: { changed: [passthrough], removed: [] }, routeTables: { changed: [], removed: [] } });
+  const destinations = [{ cluster: passthrough.name, weight: 1, host: '', port: 0, subset: '' }];
+  const allowAny = { name: 'allow_any', domains: ['*'], virtualService: null, routes: [routeOf({ action: { kind: 'forward', destinations } })] };
+  const tables = { changed: [{ name: 'none', changed: [allowAny], removed: [] }], removed: [] };
+  await proxy.runtime.applyDelta({ fromVersion: '1', version: '2', clusters: { changed: [passthrough], removed: [] }, routeTables: tables });
   const tunnel = await RawClient.connect(t, proxy.port);
   tunnel.send(`CONNECT 127.0.0.1:${raw.port} HTTP/1.1\r\nHost: a:1\r\n\r\n`);
   await tunnel.until('200 OK');
