@@ -61,9 +61,9 @@ export class RawClient extends RawSocket {
     const coming = new Promise<RawResponse>((resolve) => this.#waiting.push(resolve));
     const lost = this.peerGone.then(async (ending) => {
       await new Promise((resolve) => setImmediate(resolve));
-      throw this.#failure ?? new Error(`connection ${ending} before a whole answer; received ${JSON.stringify(this.text.slice(0, 500))}`);
+      throw this.#failure ?? new Error(`connection ${ending} before a whole answer; received ${this.beginning}`);
     });
-    return inTime(Promise.race([coming, lost]), `an answer; received ${JSON.stringify(this.text.slice(0, 500))}`, limitMs);
+    return inTime(Promise.race([coming, lost]), `an answer; received ${this.beginning}`, limitMs);
   }
 
   /** `request` and `response` in one. */

@@ -44,6 +44,11 @@ export class RawSocket {
     return this.received.toString('latin1');
   }
 
+  /** The first bytes, quoted, for messages: cheap, however much arrived. */
+  get beginning(): string {
+    return JSON.stringify((this.#kept[0] ?? Buffer.alloc(0)).toString('latin1', 0, 300));
+  }
+
   /** Undefined while the peer may still send. */
   get ending(): Ending | undefined {
     return this.#ending;
@@ -75,7 +80,7 @@ export class RawSocket {
 
   /** `peerGone` with a deadline. */
   async closed(limitMs?: number): Promise<Ending> {
-    return inTime(this.peerGone, `the peer to close the connection; received so far ${JSON.stringify(this.text.slice(0, 300))}`, limitMs);
+    return inTime(this.peerGone, `the peer to close the connection; received so far ${this.beginning}`, limitMs);
   }
 
   /** Waits until the bytes received contain `part`, and returns all of them. */
