@@ -34,7 +34,7 @@ export class SnapshotCompiler {
 
   compile(): FirstOutcome {
     const snapshot = this.#loader.load(this.#bootstrap.config);
-    const outcome = compileSnapshot(snapshot, this.#bootstrap);
+    const outcome = compileSnapshot(snapshot, this.#bootstrap, this.#known.at(-1));
     if (outcome.kind === 'compiled') this.#remember(outcome.config);
     return outcome;
   }
@@ -60,8 +60,8 @@ export class SnapshotCompiler {
   }
 }
 
-/** Every condition that a snapshot must meet to be served: read without errors, something in it, a known workload, no security left out. */
-export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap): FirstOutcome {
+/** Every condition that a snapshot must meet to be served: read without errors, something in it, a known workload, no security left out. `previous` makes a reload cheaper. */
+export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap, previous?: RuntimeConfig): FirstOutcome {
   const loaded = [...snapshot.problems, ...emptiness(snapshot, bootstrap)];
   if (hasErrors(loaded)) return { kind: 'rejected', problems: loaded };
   const identity = identityOf(snapshot, bootstrap);
@@ -69,7 +69,7 @@ export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap): First
   const node = nodeOptions(identity, bootstrap);
   const refusals = securityRefusals(snapshot, node);
   const notEnforced = analyzeNotEnforced({ snapshot });
-  const { config, problems } = compile(snapshot, node);
+  const { config, problems } = compile(snapshot, node, previous);
   const all = [...loaded, ...problems, ...refusals, ...notEnforced];
   return hasErrors(all) ? { kind: 'rejected', problems: all } : { kind: 'compiled', config, problems: all };
 }
