@@ -10,7 +10,7 @@ import { createMetricsServer } from '../../proxy/admin/metrics-server.ts';
 import { textAnswer } from '../../proxy/admin/page.ts';
 import { createAdminServer } from '../../proxy/admin/server.ts';
 import type { TelemetryView } from '../../proxy/admin/view.ts';
-import { createIstioMetrics } from '../../proxy/telemetry/metrics/istio-metrics.ts';
+import { createIstioMetrics, type IstioMetrics } from '../../proxy/telemetry/metrics/istio-metrics.ts';
 import { clusterConfig, FakeAdminView, listenerView } from '../support/admin-view.ts';
 import { completedStream } from '../support/completed-stream.ts';
 import { parsePrometheus } from '../support/prometheus-text.ts';
@@ -52,14 +52,16 @@ function meshView(): FakeAdminView {
   return view;
 }
 
-function telemetryOf(view: FakeAdminView): TelemetryView {
+type RecordingTelemetry = TelemetryView & { readonly istio: IstioMetrics };
+
+function telemetryOf(view: FakeAdminView): RecordingTelemetry {
   const istio = createIstioMetrics(view.config.node);
   for (let i = 0; i < 4; i++) istio.record(completedStream());
   istio.record(completedStream({ info: { responseCode: 503, flags: 2 } }));
   return { istio, version: '0.1.0', accessLog: { linesWritten: 6, linesDropped: 1, writeFailures: 0, reopenFailures: 0 } };
 }
 
-async function admin(t: TestScope, view: FakeAdminView = meshView()): Promise<{ readonly port: number; readonly view: FakeAdminView; readonly telemetry: TelemetryView }> {
+async function admin(t: TestScope, view: FakeAdminView = meshView()): Promise<{ readonly port: number; readonly view: FakeAdminView; readonly telemetry: RecordingTelemetry }> {
   const telemetry = telemetryOf(view);
   const server = await createAdminServer(view, telemetry, { port: 0 });
   t.teardown(() => server.close());
