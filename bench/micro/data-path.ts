@@ -5,6 +5,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { systemClock } from '../../proxy/base/clock.ts';
 import { createEventClock } from '../../proxy/base/event-clock.ts';
 import { systemRandom } from '../../proxy/base/random.ts';
 import { Http1ClientConnection } from '../../proxy/codec/http1/client-connection.ts';
@@ -13,6 +14,7 @@ import { DomainMap } from '../../proxy/base/domain-map.ts';
 import { createLiveRoute } from '../../proxy/router/live-route.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { Clusters } from '../../proxy/upstream/clusters.ts';
+import { createAccessLog } from '../../proxy/telemetry/access-log/access-log.ts';
 import { createIstioMetrics } from '../../proxy/telemetry/metrics/istio-metrics.ts';
 import type { Stream } from '../../proxy/stream/stream.ts';
 import { configOf } from '../../test/support/data-path.ts';
@@ -35,15 +37,31 @@ class FakeSocket extends EventEmitter {
 const REQUEST = Buffer.from('GET /productpage?u=normal HTTP/1.1\r\nHost: reviews:9080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nCookie: session=abcdef0123456789\r\n\r\n');
 const RESPONSE = Buffer.from(`HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\nConnection: keep-alive\r\n\r\n${'x'.repeat(1024)}`);
 
-/** Nanoseconds for one request and answer, with or without the standard metrics. */
-export function dataPathNs(withMetrics: boolean, iterations: number): number {
+/** Prints the data path alone, with the standard metrics, and with metrics and the access log written to /dev/null. */
+export function printDataPath(iterations = 200_000): void {
+  const metrics = createIstioMetrics(configOf({}).node);
+  const log = createAccessLog({ encoding: 'TEXT', path: '/dev/null', clock: systemClock });
+  if ('problem' in log) throw new Error(log.problem);
+  const observers: readonly (readonly [name: string, onComplete: (stream: Stream) => void])[] = [
+    ['request and answer', () => {}],
+    ['… with metrics', (stream) => metrics.record(stream)],
+    ['… with metrics and access log', (stream) => (metrics.record(stream), log.log(stream))],
+  ];
+  for (const [, onComplete] of observers) dataPathNs(onComplete, iterations);
+  for (const [name, onComplete] of observers) {
+    const runs = Array.from({ length: 5 }, () => dataPathNs(onComplete, iterations)).sort((a, b) => a - b);
+    process.stdout.write(`${(runs[2] ?? 0).toFixed(0).padStart(9)} ${(runs[0] ?? 0).toFixed(0).padStart(9)} ${(runs[4] ?? 0).toFixed(0).padStart(9)} ${''.padStart(9)}  ${name}\n`);
+  }
+  void log.close();
+}
+
+/** Nanoseconds for one request and answer; `onComplete` is who observes the streams. */
+export function dataPathNs(onComplete: (stream: Stream) => void, iterations: number): number {
   const config = configOf({ upstreamPort: 1 });
   const clock = createEventClock();
   const clusters = new Clusters({ clock, random: systemRandom, resolver: () => Promise.resolve([]) });
   clusters.apply(Object.values(config.clusters), []);
   const tables = new Map(Object.values(config.routeTables).map((table) => [table.name, new RouteTable(table, (route, virtualHost) => createLiveRoute(route, virtualHost, () => undefined))]));
-  const metrics = createIstioMetrics(config.node);
-  const onComplete = withMetrics ? (stream: Stream) => metrics.record(stream) : () => {};
   const listener = new HttpListener(config.listeners[0] as (typeof config.listeners)[0], { tables, clusters, portless: new DomainMap() }, { clock, random: systemRandom, onComplete, onExplained: () => {}, isOwnListener: () => false });
   const downstream = listener.accept(new FakeSocket() as unknown as Socket);
   const [host] = [...(clusters.get('upstream')?.hosts ?? [])];

@@ -1,6 +1,7 @@
 /** `node dist/bench/micro/run.js [text]`: nanoseconds a call of the hot path's pieces; `text` picks those whose name holds it. */
 
 import { balancerBenchmarks } from './balancers.ts';
+import { printDataPath } from './data-path.ts';
 import { headerBenchmarks } from './headers.ts';
 import { measure } from './measure.ts';
 import { pathBenchmarks } from './paths.ts';
@@ -15,3 +16,4 @@ for (const benchmark of [...routeBenchmarks(), ...pathBenchmarks(), ...headerBen
   const figures = [nsPerOp, best, worst].map((ns) => ns.toFixed(1).padStart(9)).join(' ');
   process.stdout.write(`${figures} ${bytesPerOp.toFixed(0).padStart(9)}  ${name}\n`);
 }
+if ('data path'.includes(wanted)) printDataPath();

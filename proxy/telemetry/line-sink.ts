@@ -33,6 +33,8 @@ export interface LineSinkOptions {
   readonly flushDelayMs?: number;
   /** Bytes waiting for a slow reader before lines are dropped. */
   readonly limitBytes?: number;
+  /** Other processes write to the same pipe: lines leave in writes that a pipe takes whole, so that they never mix. */
+  readonly shared?: boolean;
 }
 
 /** What is used of sonic-boom; its own types know only strings, which cost more to write than the buffers it takes in this mode. */
@@ -46,6 +48,10 @@ interface ByteStream {
 
 /** Lines are gathered to this size and leave in one write. */
 const CHUNK_BYTES = 64 * 1024;
+/** Room for the line that fills a chunk; a longer one leaves by itself. */
+const BUFFER_BYTES = CHUNK_BYTES + 16 * 1024;
+/** PIPE_BUF of Linux: a pipe takes a write up to this as one (pipe(7)). A line that is longer may still be torn. */
+const WHOLE_WRITE_BYTES = 4096;
 /** Istio flushes after one second; a person who follows the log likes it sooner, and five idle writes a second cost nothing. */
 const FLUSH_DELAY_MS = 200;
 const LIMIT_BYTES = 4 * 1024 * 1024;
@@ -66,9 +72,12 @@ class BufferedSink implements LineSink {
   readonly #clock: Clock;
   readonly #flushDelayMs: number;
   readonly #limitBytes: number;
+  readonly #shared: boolean;
   readonly #flushPending = (): void => this.#sendPending();
   #stream: ByteStream;
-  #pending = '';
+  /** Lines are written into bytes at once: kept as strings they would keep every head they quote alive until the flush. */
+  #pending: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #pendingBytes = 0;
   #pendingLines = 0;
   /** Lines of the chunk that is being handed over; what a drop costs. */
   #chunkLines = 0;
@@ -80,14 +89,22 @@ class BufferedSink implements LineSink {
     this.#clock = options.clock;
     this.#flushDelayMs = options.flushDelayMs ?? FLUSH_DELAY_MS;
     this.#limitBytes = options.limitBytes ?? LIMIT_BYTES;
+    this.#shared = options.shared ?? false;
     this.#stream = this.#createStream(descriptor);
   }
 
   write(line: string): void {
     if (this.#closed) return;
-    this.#pending += line;
+    if (this.#shared) this.#keepWhole(Buffer.byteLength(line));
+    // A character of a string is three bytes of UTF-8 at the most.
+    if (this.#pendingBytes + line.length * 3 > BUFFER_BYTES) this.#sendPending();
+    if (line.length * 3 > BUFFER_BYTES) {
+      this.#send(Buffer.from(line, 'utf8'), 1);
+      return;
+    }
+    this.#pendingBytes += this.#pending.write(line, this.#pendingBytes, 'utf8');
     this.#pendingLines++;
-    if (this.#pending.length >= CHUNK_BYTES) this.#sendPending();
+    if (this.#pendingBytes >= CHUNK_BYTES) this.#sendPending();
     else this.#timer ??= this.#clock.setTimer(this.#flushDelayMs, this.#flushPending);
   }
 
@@ -123,20 +140,32 @@ class BufferedSink implements LineSink {
     this.#stream.destroy();
   }
 
+  /** Sends what is pending when a line of so many bytes would make it too long for one write. */
+  #keepWhole(lineBytes: number): void {
+    if (this.#pendingBytes + lineBytes > WHOLE_WRITE_BYTES) this.#sendPending();
+  }
+
   #sendPending(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#pendingLines === 0) return;
-    const chunk = Buffer.from(this.#pending, 'utf8');
-    this.#chunkLines = this.#pendingLines;
-    this.stats.linesWritten += this.#pendingLines;
-    this.#pending = '';
+    const chunk = this.#pending.subarray(0, this.#pendingBytes);
+    const lines = this.#pendingLines;
+    // The bytes belong to the stream until it has written them.
+    this.#pending = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.#pendingBytes = 0;
     this.#pendingLines = 0;
+    this.#send(chunk, lines);
+  }
+
+  #send(chunk: Buffer, lines: number): void {
+    this.#chunkLines = lines;
+    this.stats.linesWritten += lines;
     this.#stream.write(chunk);
   }
 
   #createStream(descriptor: number): ByteStream {
-    const stream: ByteStream = new sonicBoom.SonicBoom({ fd: descriptor, contentMode: 'buffer', maxLength: this.#limitBytes });
+    const stream: ByteStream = new sonicBoom.SonicBoom({ fd: descriptor, contentMode: 'buffer', maxLength: this.#limitBytes, ...(this.#shared && { maxWrite: WHOLE_WRITE_BYTES }) });
     stream.on('drop', () => {
       this.stats.linesWritten -= this.#chunkLines;
       this.stats.linesDropped += this.#chunkLines;
