@@ -6,6 +6,7 @@
 import type { Direction } from '../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../config/runtime/route.ts';
 import type { Timer } from '../base/clock.ts';
+import { httpDate } from '../base/http-date.ts';
 import { Framing, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
@@ -25,8 +26,7 @@ import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { Host } from '../upstream/host.ts';
-import type { HttpListener } from './http-listener.ts';
-import { httpDate } from './http-date.ts';
+import type { StreamListener } from './stream-listener.ts';
 import {
   ABSOLUTE_PATH_REJECTED,
   CONNECT_NOT_FOUND,
@@ -49,7 +49,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   readonly requestFraming: number;
   readonly trailersAccepted: boolean;
 
-  readonly #listener: HttpListener;
+  readonly #listener: StreamListener;
   readonly #writer: ResponseWriter;
   #virtualHost: VirtualHost<LiveRoute> | undefined;
   #live: LiveRoute | undefined;
@@ -70,7 +70,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #port = 0;
   #done = false;
 
-  constructor(listener: HttpListener, writer: ResponseWriter, request: RequestHead, facts: RequestFacts) {
+  constructor(listener: StreamListener, writer: ResponseWriter, request: RequestHead, facts: RequestFacts) {
     this.#listener = listener;
     this.#writer = writer;
     this.request = request;

@@ -1,11 +1,9 @@
 /** What every HTTP stream of one listener shares: its settings, the live configuration, counters and who is told at the end. */
 
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
-import type { EventClock } from '../base/event-clock.ts';
-import type { Random } from '../base/random.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
-import { DELAYED_CLOSE_MS, Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
+import { Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
 import { passthroughCluster, type Runtime } from '../router/runtime.ts';
 import { HeaderList } from '../stream/header-list.ts';
@@ -16,18 +14,8 @@ import { ListenerStats } from '../telemetry/stats.ts';
 import type { Socket } from 'node:net';
 import { Tunnel, type TunnelOutcome } from '../tcp/tunnel.ts';
 import { ActiveStream } from './active-stream.ts';
+import type { HttpDeps, StreamListener } from './stream-listener.ts';
 import { whySentence, type WhyFacts } from './why.ts';
-
-export interface HttpDeps {
-  readonly clock: EventClock;
-  readonly random: Random;
-  /** Told once for every stream, a head the codec refused included. Must not throw. */
-  readonly onComplete: (stream: Stream) => void;
-  /** Told why the proxy answered by itself; at most a few times a second. */
-  readonly onExplained: (sentence: string) => void;
-  /** True where a pass-through request would come back to this proxy. */
-  readonly isOwnListener: (address: string, port: number) => boolean;
-}
 
 /** Limits against slow peers; Envoy as Istio sets it has none for heads (proxy-semantics D.2 row 21 asks for them). */
 export const TIMEOUTS: ServerConnectionTimeouts = { headerMs: 15_000, idleMs: 3_600_000, stallMs: 300_000 };
@@ -36,7 +24,7 @@ export const TIMEOUTS: ServerConnectionTimeouts = { headerMs: 15_000, idleMs: 3_
 const EXPLANATIONS_AT_ONCE = 20;
 const EXPLANATIONS_PER_SECOND = 2;
 
-export class HttpListener implements ServerCodecOwner {
+export class HttpListener implements ServerCodecOwner, StreamListener {
   config: ListenerConfig;
   runtime: Runtime;
   readonly deps: HttpDeps;
@@ -186,9 +174,6 @@ function refuseBytes(socket: Socket, finish: (outcome: TunnelOutcome) => void): 
   };
   return { onBytes: end, onEnd: end, onGone: end };
 }
-
-/** Milliseconds after which a closing connection is cut; for the drain's own deadline. */
-export const CLOSE_GRACE_MS: number = DELAYED_CLOSE_MS;
 
 /** The stream of a head that never became a request: there is neither method nor path. */
 class RefusedStream implements Stream {

@@ -5,7 +5,7 @@
 
 import { LOWER_TOKEN, VALUE } from './characters.ts';
 import { addToNameHash, HeaderKind, internHeaderName } from './header-names.ts';
-import { CODEC_ERROR, HEADERS_TOO_LARGE, INVALID_CHARACTERS, TOO_MANY_HEADERS, type ParseError } from './parse-error.ts';
+import { CODEC_ERROR, INVALID_CHARACTERS, TOO_MANY_HEADERS, type ParseError } from './parse-error.ts';
 
 /** Envoy's and Istio's limit on header lines; Host counts. */
 export const MAX_HEADER_LINES = 100;
@@ -112,11 +112,6 @@ export function parseFieldLines(head: HeadText, position: number, fields: FieldL
 
 /** Bytes that end a head. */
 export const HEAD_END = '\r\n\r\n';
-
-/** A head of `bytes` bytes is over `limit`. */
-export function headTooLarge(bytes: number, limit: number): ParseError | undefined {
-  return bytes > limit ? HEADERS_TOO_LARGE : undefined;
-}
 
 /** A control other than tab, CR and LF, or DEL: Envoy has a detail word of its own for them. */
 export function isControl(byte: number): boolean {

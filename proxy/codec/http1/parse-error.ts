@@ -17,6 +17,7 @@ export const INVALID_AUTHORITY: ParseError = parseError(400, 'http.invalid_autho
 export const LENGTH_AND_CHUNKED: ParseError = parseError(400, 'http1.content_length_and_chunked_not_allowed');
 export const INVALID_TRANSFER_ENCODING: ParseError = parseError(501, 'http1.invalid_transfer_encoding');
 export const HEADERS_TOO_LARGE: ParseError = parseError(431, 'http1.headers_too_large');
+export const HEADER_TIMEOUT: ParseError = parseError(408, 'request_header_timeout');
 export const TOO_MANY_HEADERS: ParseError = parseError(431, 'http1.too_many_headers');
 /** HTTP/1.0, HTTP/0.9 and one-digit versions other than 1.1 (Envoy without accept_http_10). */
 export const LOW_VERSION: ParseError = parseError(426, 'low_version');

@@ -53,9 +53,9 @@ function isFraming(name: string): boolean {
 }
 
 /** The whole reply to a message the codec refused: reason phrase as body, connection closed (proxy-semantics A.3). */
-export function codecErrorText(error: { readonly status: number; readonly details: string }): string {
+export function codecErrorText(error: { readonly status: number; readonly details: string }, date: string): string {
   const body = error.details === 'request_header_timeout' ? 'request header timeout' : (STATUS_CODES[error.status] ?? '');
-  return `${statusLine(error.status)}content-length: ${body.length}\r\ncontent-type: text/plain\r\nserver: ${SERVER_NAME}\r\ndate: ${new Date().toUTCString()}\r\nconnection: close\r\n\r\n${body}`;
+  return `${statusLine(error.status)}content-length: ${body.length}\r\ncontent-type: text/plain\r\nserver: ${SERVER_NAME}\r\ndate: ${date}\r\nconnection: close\r\n\r\n${body}`;
 }
 
 /** What `server` says on every response (interface.md). */

@@ -2,27 +2,27 @@
 
 import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
+import { httpDate } from '../../base/http-date.ts';
 import { SocketWriter } from '../../base/socket.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, hasOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
+import { capturedDestination, looksLikeHttp } from './captured.ts';
 import { ConnectionAddresses } from './connection-addresses.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { CODEC_ERROR, HEADERS_TOO_LARGE, type ParseError } from './parse-error.ts';
+import { CODEC_ERROR, HEADERS_TOO_LARGE, HEADER_TIMEOUT, type ParseError } from './parse-error.ts';
+import { Pause, ReadPauses } from './read-pauses.ts';
 import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, checkPartialHead, parseRequestHead } from './request-head.ts';
 import { codecErrorText, fieldText, responseHeadText, statusLine } from './serialize.ts';
 
 const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4, Other: 5 } as const;
 
-/** Reasons to stop reading; several may hold at once. */
-const Pause = { Backpressure: 1, Pipeline: 2 } as const;
-
 /** Requests that may wait behind the one being answered, in bytes; past it the socket is not read. */
 const PIPELINE_LIMIT_BYTES = 64 * 1024;
 /** After an answer with `connection: close` the peer's bytes are discarded this long before the connection is cut (Envoy's delayed close). */
-export const DELAYED_CLOSE_MS = 1000;
+const DELAYED_CLOSE_MS = 1000;
 /** Bytes discarded during that time at the most. */
 const DISCARD_LIMIT_BYTES = 1024 * 1024;
 
@@ -64,7 +64,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   readonly #head: HeadBuffer = new HeadBuffer(true);
   /** Requests that came before the one under way was answered. */
   #pipelined: Buffer | undefined;
-  #pauses = 0;
+  readonly #pauses: ReadPauses;
   #processing = false;
   #responseStarted = false;
   #responseEnded = true;
@@ -85,6 +85,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#owner = owner;
     this.#clock = clock;
     this.#progressMs = clock.now();
+    this.#pauses = new ReadPauses(socket);
     this.#out = new SocketWriter(socket, () => this.#receiver?.onDownstreamDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#onGone());
@@ -101,11 +102,6 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   get remoteIp(): string {
     return this.#addresses().remoteIp;
-  }
-
-  /** True while a request is being received or answered. */
-  get busy(): boolean {
-    return this.#receiver !== undefined;
   }
 
   /** One read's bytes, in a buffer that is reused after the call. */
@@ -126,7 +122,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
         else if (this.#head.partial === undefined && silence > timeouts.idleMs) this.#destroy();
         return;
       case Phase.Body:
-        if ((this.#pauses & Pause.Backpressure) === 0 && silence > timeouts.stallMs) this.#abort('timeout');
+        if (!this.#pauses.has(Pause.Backpressure) && silence > timeouts.stallMs) this.#abort('timeout');
         return;
       case Phase.Wait:
         if (this.#out.pending && silence > timeouts.stallMs) this.#abort('timeout');
@@ -199,7 +195,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   }
 
   pauseRequest(): void {
-    this.#pause(Pause.Backpressure);
+    this.#pauses.add(Pause.Backpressure);
   }
 
   resumeRequest(): void {
@@ -292,9 +288,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
 
   /** CONNECT: what follows is treated as a connection captured on its way to `authority`. */
   #capture(authority: string): void {
-    const colon = authority.lastIndexOf(':');
-    const address = authority.slice(0, colon);
-    this.originalDestination = { address: address.startsWith('[') ? address.slice(1, -1) : address, port: Number(authority.slice(colon + 1)) };
+    this.originalDestination = capturedDestination(authority);
     this.#sniffing = true;
     appendText(this, this.#out, 'HTTP/1.1 200 OK\r\n\r\n');
     this.flush();
@@ -326,14 +320,14 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     const replied = this.#responseStarted;
     this.#receiver = undefined;
     if (replied) this.#destroy();
-    else this.#sendRefusal(codecErrorText(error));
+    else this.#sendRefusal(codecErrorText(error, httpDate(this.#clock)));
     receiver?.onRequestReset('protocol', error);
   }
 
   #keepPipelined(bytes: Buffer, start: number, end: number): number {
     const fresh = bytes.subarray(start, end);
     this.#pipelined = this.#pipelined === undefined ? Buffer.from(fresh) : Buffer.concat([this.#pipelined, fresh]);
-    if (this.#pipelined.length > PIPELINE_LIMIT_BYTES) this.#pause(Pause.Pipeline);
+    if (this.#pipelined.length > PIPELINE_LIMIT_BYTES) this.#pauses.add(Pause.Pipeline);
     return end;
   }
 
@@ -393,14 +387,13 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       this.#destroy();
       return;
     }
-    this.#pauses = 0;
-    this.#socket.resume();
+    this.#pauses.clear();
     this.#socket.end();
   }
 
   /** Answers a head that is none by itself and closes. */
   #refuse(error: ParseError): void {
-    const text = codecErrorText(error);
+    const text = codecErrorText(error, httpDate(this.#clock));
     this.#sendRefusal(text);
     this.#owner.onCodecError(this, error, text.length - text.indexOf('\r\n\r\n') - 4);
   }
@@ -447,29 +440,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#owner.onConnectionClosed(this);
   }
 
-  #pause(reason: number): void {
-    if (this.#pauses === 0 && this.#phase !== Phase.Closed) this.#socket.pause();
-    this.#pauses |= reason;
-  }
-
   #resume(reason: number): void {
-    if (this.#pauses === 0) return;
-    this.#pauses &= ~reason;
-    if (this.#pauses !== 0 || this.#phase === Phase.Closed) return;
-    this.#progressMs = this.#clock.now();
-    this.#socket.resume();
+    if (this.#phase !== Phase.Closed && this.#pauses.remove(reason)) this.#progressMs = this.#clock.now();
   }
 }
-
-/** An HTTP/1 request line begins with upper-case letters and a blank; what is so far is enough to rule it out or not. */
-function looksLikeHttp(bytes: Buffer, from: number, end: number): boolean {
-  const limit = Math.min(end, from + 16);
-  for (let i = from; i < limit; i++) {
-    const byte = bytes[i] as number;
-    if (byte === 0x20) return i > from;
-    if (byte < 0x41 || byte > 0x5a) return false;
-  }
-  return limit < from + 16;
-}
-
-const HEADER_TIMEOUT: ParseError = { status: 408, details: 'request_header_timeout' };

@@ -92,7 +92,7 @@ const REFUSED: readonly (readonly [name: string, head: string, expected: string]
   ['row 14: huge version', 'GET / HTTP/4294967295.255\r\nHost: a', '400 http1.codec_error'],
   ['row 14: lower case', 'GET / http/1.1\r\nHost: a', '400 http1.codec_error'],
   ['row 14: trailing blank', 'GET / HTTP/1.1 \r\nHost: a', '400 http1.codec_error'],
-  ...['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'HTTP/3.0'].map((version) => [`${version}`, `GET / ${version}\r\nHost: a`, '426 low_version'] as const),
+  ...['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'HTTP/3.0'].map((version) => [version, `GET / ${version}\r\nHost: a`, '426 low_version'] as const),
   ['HTTP/0.9', 'GET /', '426 low_version'],
   ['no path', 'GET foo', '400 http1.codec_error'],
   ['relative path', 'GET foo HTTP/1.1\r\nHost: a', '400 http1.codec_error'],

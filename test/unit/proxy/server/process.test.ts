@@ -8,9 +8,11 @@ import type { ListenerView } from '../../../../proxy/admin/view.ts';
 import { surviveBugs } from '../../../../proxy/server/bugs.ts';
 import { servingPorts, writeReadyFile } from '../../../../proxy/server/ready-file.ts';
 import { onSignals } from '../../../../proxy/server/signals.ts';
+import { listenerView } from '../../../support/admin-view.ts';
 
 function listener(name: string, boundPort: number, declaredPort?: number): ListenerView {
-  return { config: { name, declaredPort }, boundPort } as unknown as ListenerView;
+  const view = listenerView(name, 'outbound', '127.0.0.1', boundPort);
+  return declaredPort === undefined ? view : { ...view, config: { ...view.config, declaredPort } };
 }
 
 t.test('serving ports', (t) => {

@@ -1,6 +1,6 @@
 /** The Date header's value, made once a second. */
 
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 let second = -1;
 let text = '';

@@ -1,0 +1,32 @@
+/** What a stream knows of the listener it came in by; `http-listener.ts` is the one that is. */
+
+import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import type { EventClock } from '../base/event-clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Runtime } from '../router/runtime.ts';
+import type { Stream } from '../stream/stream.ts';
+import type { ListenerStats } from '../telemetry/stats.ts';
+import type { WhyFacts } from './why.ts';
+
+export interface HttpDeps {
+  readonly clock: EventClock;
+  readonly random: Random;
+  /** Told once for every stream, a head the codec refused included. Must not throw. */
+  readonly onComplete: (stream: Stream) => void;
+  /** Told why the proxy answered by itself; at most a few times a second. */
+  readonly onExplained: (sentence: string) => void;
+  /** True where a pass-through request would come back to this proxy. */
+  readonly isOwnListener: (address: string, port: number) => boolean;
+}
+
+export interface StreamListener {
+  readonly config: ListenerConfig;
+  /** The configuration that serves now; a stream reads it once. */
+  readonly runtime: Runtime;
+  readonly deps: HttpDeps;
+  readonly stats: ListenerStats;
+  /** Called once by each stream, when nothing more will happen to it. */
+  onStreamComplete(stream: Stream): void;
+  /** Tells the log why the proxy answered by itself, at a bounded rate. */
+  explain(stream: Stream, facts: WhyFacts): void;
+}
