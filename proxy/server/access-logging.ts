@@ -38,12 +38,15 @@ export function chooseAccessLog(flags: Bootstrap['accessLog'], mesh: TelemetryCo
 export class AccessLogging {
   readonly #flags: Bootstrap['accessLog'];
   readonly #clock: Clock;
+  readonly #shared: boolean;
   #choice: AccessLogChoice | undefined;
   #log: AccessLog | undefined;
 
-  constructor(flags: Bootstrap['accessLog'], clock: Clock) {
+  /** `shared`: other worker processes write to the same path. */
+  constructor(flags: Bootstrap['accessLog'], clock: Clock, shared = false) {
     this.#flags = flags;
     this.#clock = clock;
+    this.#shared = shared;
   }
 
   /** Opens what flags and mesh configuration ask for; with a problem (format, path) the log before it stays. */
@@ -51,7 +54,7 @@ export class AccessLogging {
     const choice = chooseAccessLog(this.#flags, telemetry.accessLog);
     if (JSON.stringify(choice) === JSON.stringify(this.#choice)) return undefined;
     const { path, encoding, format } = choice;
-    const next = path === undefined ? undefined : createAccessLog({ path, encoding, format, clock: this.#clock });
+    const next = path === undefined ? undefined : createAccessLog({ path, encoding, format, clock: this.#clock, shared: this.#shared });
     if (next !== undefined && 'problem' in next) return next.problem;
     void this.#log?.close();
     this.#choice = choice;

@@ -26,12 +26,13 @@ export class LocalDataPlane implements DataPlane {
   #started = false;
   #version: string;
 
-  constructor({ config, processLog, accessLog }: DataPlaneDeps) {
+  /** `shared`: one of several workers. */
+  constructor({ config, processLog, accessLog }: DataPlaneDeps, shared = false) {
     this.#first = config;
     this.#version = config.version;
     this.#processLog = processLog;
     this.#log = processLog.scoped('server');
-    this.#accessLogging = new AccessLogging(accessLog, systemClock);
+    this.#accessLogging = new AccessLogging(accessLog, systemClock, shared);
     this.#metrics = createIstioMetrics(config.node);
     this.#runtime = this.#createRuntime();
   }

@@ -1,11 +1,12 @@
 /**
- * The data plane in several worker processes (`--concurrency`), which accept from the same listening sockets.
+ * The data plane in several worker processes (`--concurrency`), on the same listening sockets. This process accepts and
+ * hands connections over in turn.
  *
  * Node has no threads that share sockets and counters as Envoy's do, so these are per process: upstream connection
  * pools and their idle connections, load-balancer state (round-robin position, requests in flight per host), the limits
  * on waiting requests and on connections accepted, and the buffer of the access log. A limit therefore holds for each
- * worker, not for all together. Configuration, ports, readiness and the admin server are one: this process has no
- * traffic, compiles once, sends every worker the same delta, and adds their counters up.
+ * worker, not for all together. Configuration, ports, readiness and the admin server are one: this process forwards
+ * nothing, compiles once, sends every worker the same delta, and adds their counters up.
  *
  * A worker that ends by itself is replaced, at once the first time and later and later when that goes on.
  */
@@ -64,8 +65,8 @@ export class WorkerGroup implements DataPlane {
   }
 
   async start(): Promise<void> {
-    // Workers accept by themselves: handing every connection over from here would cost more than an uneven spread does.
-    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    // A mesh's connections are few and long: left to the kernel, one worker takes a dozen that come together.
+    cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({ serialization: 'advanced' });
     // The first finds out whether everything can be bound; the others share what it got.
     await this.#inTurn(() => this.#startWorker());

@@ -65,7 +65,7 @@ class Worker {
 
   async #start({ config, accessLog, logLevel }: Extract<WorkerOrder, { readonly kind: 'start' }>): Promise<void> {
     const processLog = createProcessLog({ level: logLevel, clock: systemClock });
-    const dataPlane = new LocalDataPlane({ config, processLog, accessLog });
+    const dataPlane = new LocalDataPlane({ config, processLog, accessLog }, true);
     await dataPlane.start();
     surviveBugs(processLog.scoped('worker'), systemClock);
     this.#processLog = processLog;

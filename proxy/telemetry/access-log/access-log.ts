@@ -24,13 +24,15 @@ export interface AccessLogOptions {
   /** `-` and `/dev/stdout` are standard output, `/dev/stderr` standard error, anything else a file. */
   readonly path: string;
   readonly clock: Clock;
+  /** Other processes write to the same path. */
+  readonly shared?: boolean;
 }
 
 /** The log, or what is wrong with its format or its path. */
 export function createAccessLog(options: AccessLogOptions): AccessLog | FormatProblem {
   const format = compileFormat(options.encoding, options.format);
   if ('problem' in format) return format;
-  const sink = createLineSink({ path: options.path, clock: options.clock });
+  const sink = createLineSink({ path: options.path, clock: options.clock, shared: options.shared ?? false });
   if ('problem' in sink) return sink;
   return {
     log: (stream) => sink.write(format(stream)),

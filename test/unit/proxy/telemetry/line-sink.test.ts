@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, constants, existsSync, openSync, readFileSync, readSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { systemClock } from '../../../../proxy/base/clock.ts';
 import { createLineSink, type LineSink, type LineSinkOptions } from '../../../../proxy/telemetry/line-sink.ts';
 import { TestClock } from '../../../support/clock.ts';
 import { eventually, inTime } from '../../../support/scope.ts';
@@ -134,6 +135,38 @@ t.test('standard output without a reader blocks neither the event loop nor the e
   t.ok(linesDropped > 0);
   t.ok(ms < 2000, `wrote for ${ms} ms`);
 });
+
+t.test('lines of several writers do not mix in a pipe whose reader is slow, where the sinks are shared', { skip: !hasFifo() && 'needs mkfifo' }, async (t) => {
+  const LINES = 400;
+  const torn = async (shared: boolean): Promise<number> => {
+    const path = join(t.testdir(), 'fifo');
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    t.teardown(() => closeSync(reader));
+    const sinks = ['a', 'b', 'c'].map((name) => ({ name, sink: open({ path, shared, clock: systemClock }) }));
+    for (let i = 0; i < LINES; i++) for (const { name, sink } of sinks) sink.write(`<${name} ${'x'.repeat(700)}>\n`);
+    for (const { sink } of sinks) void sink.flush();
+    const whole = sinks.length * LINES * 705;
+    const chunk = Buffer.alloc(3000);
+    let text = '';
+    await eventually(() => {
+      for (let reads = 0; reads < 8; reads++) text += readSome(reader, chunk);
+      return text.length >= whole;
+    }, 'every line');
+    return text.split('\n').filter((line) => line !== '' && !/^<[abc] x{700}>$/.test(line)).length;
+  };
+  t.equal(await torn(true), 0);
+  t.ok((await torn(false)) > 0, 'the same sinks, each believing that it is alone');
+});
+
+/** What a pipe has, at most a chunk of it; empty when it has nothing. */
+function readSome(descriptor: number, chunk: Buffer): string {
+  try {
+    return chunk.toString('latin1', 0, readSync(descriptor, chunk));
+  } catch {
+    return '';
+  }
+}
 
 function hasFifo(): boolean {
   return process.platform !== 'win32' && (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'mkfifo')));
