@@ -56,10 +56,10 @@ function egressParts(egress: EgressScope, scope: SidecarScope, context: CompileC
   return { ports, tables, listeners: boundListeners(egress, scope, { ports, tables }, context) };
 }
 
-/** Ports of HTTP services, and 80 where a VirtualService names a host that is no service or has no port. */
+/** Ports of HTTP services, and 80 where a VirtualService names a host that is no service or has no port, or a wildcard, which may cover such hosts. */
 function portsOf({ services, virtualServices }: EgressScope): ReadonlySet<number> {
   const ports = new Set(outboundPorts(services.values()));
-  const isForeign = (host: string): boolean => !isWildcard(host) && (mostSpecific(services, host)?.ports.length ?? 0) === 0;
+  const isForeign = (host: string): boolean => isWildcard(host) || (mostSpecific(services, host)?.ports.length ?? 0) === 0;
   if (!ports.has(HTTP_PORT) && virtualServices.some(({ hosts }) => hosts.some(isForeign))) ports.add(HTTP_PORT);
   return ports;
 }

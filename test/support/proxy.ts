@@ -151,7 +151,7 @@ export class Proxy {
 
   /** Waits for a line of the access log that contains `part`. */
   async logLine(part: string): Promise<string> {
-    return eventually(() => this.log.find((line) => line.includes(part)), `an access log line with ${part}; log so far:\n${this.log.join('\n')}`);
+    return eventually(() => this.log.find((line) => line.includes(part)), `an access log line with ${part}; the last lines:\n${this.log.slice(-5).join('\n')}`);
   }
 
   /** Sends a signal and waits for the end. */

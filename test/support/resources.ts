@@ -3,7 +3,7 @@
 export interface ResourceObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels };
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels; readonly annotations?: Labels; readonly creationTimestamp?: string };
   readonly spec?: unknown;
   readonly status?: unknown;
 }
