@@ -245,9 +245,13 @@ t.test('the command table', async (t) => {
   for (const [index, [args, code, stdout, stderr]] of rows.entries()) t.match(results[index], { code, stdout, stderr }, `outrider ${args.join(' ')}`);
 });
 
-/** The lowest bit of the caught signals: SIGHUP has a listener. (SIGTERM is no sign: Node itself catches it from the start.) */
+/**
+ * The lowest bit of the caught signals: SIGHUP has a listener. (SIGTERM is no sign: Node itself catches it from the start.)
+ * Before it has become the program it still has the listeners of the test runner.
+ */
 function listens(pid: number | undefined): boolean {
-  const status = pid === undefined ? '' : readFileSync(`/proc/${pid}/status`, 'utf8');
+  if (pid === undefined || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(MAIN)) return false;
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const mask = /SigCgt:\s*([0-9a-f]+)/.exec(status)?.[1] ?? '0';
   return Number(BigInt(`0x${mask}`) & 1n) === 1;
 }
