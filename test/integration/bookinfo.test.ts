@@ -167,9 +167,7 @@ t.test('the gateway of the sample', { skip }, async (t) => {
     {
       name: 'without the label nothing is bound',
       snapshot,
-      also: async (t) => {
-        t.match(await mesh.proxy.admin('/listeners'), /^\s*$/, 'no listener is left');
-      },
+      also: async (t) => t.match(await mesh.proxy.admin('/listeners'), /^\s*$/, 'no listener is left'),
     },
   ]);
 });

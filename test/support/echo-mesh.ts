@@ -41,7 +41,7 @@ export interface MeshRow {
   /** A part of each warning that the snapshot must cause. */
   readonly warns?: readonly (string | RegExp)[];
   /** Instead of `ask`, or after it. */
-  readonly also?: (t: Test) => Promise<void>;
+  readonly also?: (t: Test) => Promise<unknown>;
 }
 
 export type Snapshot = readonly (string | ResourceObject | Snapshot)[];
