@@ -74,11 +74,13 @@ export function parseFieldLines(head: HeadText, position: number, fields: FieldL
   const { text, bytes, base } = head;
   const items = fields.items;
   let i = base + position;
+  /** The line before went to `items`. A folded line that frames the message would mean one thing here and another elsewhere. */
+  let foldable = false;
   for (;;) {
     let byte = bytes[i] as number;
     if (byte === 0x0d) return bytes[i + 1] === 0x0a ? undefined : CODEC_ERROR;
     if (byte === 0x20 || byte === 0x09) {
-      if (!foldingAllowed || items.length === 0) return CODEC_ERROR;
+      if (!foldingAllowed || !foldable) return CODEC_ERROR;
       i = base + unfold(text, i - base, items);
       if (i < base) return INVALID_CHARACTERS;
       continue;
@@ -105,8 +107,14 @@ export function parseFieldLines(head: HeadText, position: number, fields: FieldL
 
     const header = internHeaderName(bytes, nameStart, nameEnd, hash);
     const value = text.slice(valueStart - base, valueEnd - base);
-    if (header.kind === HeaderKind.Other) items.push(header.name, value);
-    else takeKnown(header.kind, header.name, value, fields);
+    if (header.kind === HeaderKind.Other) {
+      items.push(header.name, value);
+      foldable = true;
+      continue;
+    }
+    const before = items.length;
+    takeKnown(header.kind, header.name, value, fields);
+    foldable = items.length > before;
   }
 }
 

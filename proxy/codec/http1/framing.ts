@@ -1,6 +1,6 @@
 /** Body framing and connection options of a head: the decisions request smuggling lives on (RFC 9112 6). */
 
-import type { FieldLines } from './field-lines.ts';
+import { Seen, type FieldLines } from './field-lines.ts';
 import { CODEC_ERROR, INVALID_TRANSFER_ENCODING, LENGTH_AND_CHUNKED, NOMINATED_HEADER, type ParseError } from './parse-error.ts';
 
 /** Body lengths that are not a byte count. */
@@ -57,7 +57,7 @@ export function connectionOptions(fields: FieldLines, options: ConnectionOptions
     else if (token === 'upgrade') options.upgrade = true;
     else if (token === 'host') dropHost(fields);
     else if (SECURITY_CRITICAL.has(token) || token.startsWith(':')) return NOMINATED_HEADER;
-    else if (!FRAMING.has(token)) removeItems(fields.items, token);
+    else if (!FRAMING.has(token)) removeNominated(fields, token);
   }
   return undefined;
 }
@@ -89,6 +89,11 @@ function dropHost(fields: FieldLines): void {
   fields.hostLines = 0;
 }
 
-function removeItems(items: string[], name: string): void {
+/** What is written where it was not seen: a header that was nominated away must not count as seen. */
+const WRITTEN_WHEN_ABSENT: ReadonlyMap<string, number> = new Map([['x-request-id', Seen.XRequestId], ['date', Seen.Date]]);
+
+function removeNominated(fields: FieldLines, name: string): void {
+  fields.seen &= ~(WRITTEN_WHEN_ABSENT.get(name) ?? 0);
+  const { items } = fields;
   for (let i = items.length - 2; i >= 0; i -= 2) if (items[i] === name) items.splice(i, 2);
 }

@@ -86,7 +86,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#clock = clock;
     this.#progressMs = clock.now();
     this.#pauses = new ReadPauses(socket);
-    this.#out = new SocketWriter(socket, () => this.#receiver?.onDownstreamDrain());
+    this.#out = new SocketWriter(socket, () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#onGone());
     socket.on('close', () => this.#onGone());
@@ -129,7 +129,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
         else if (!this.#out.pending) this.#progressMs = now;
         return;
       case Phase.Closing:
-        if (silence > DELAYED_CLOSE_MS) this.#destroy();
+        // What the peer has not taken yet is the end of its answer; its time begins when all of it has left.
+        if (silence > (this.#out.pending ? timeouts.stallMs : DELAYED_CLOSE_MS)) this.#destroy();
         return;
       default:
     }
@@ -408,6 +409,12 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #onEnd(): void {
     if (this.#phase === Phase.Other) this.#other?.onEnd();
     else this.#onGone();
+  }
+
+  #onDrain(): void {
+    this.#clock.tick();
+    this.#progressMs = this.#clock.now();
+    this.#receiver?.onDownstreamDrain();
   }
 
   #onGone(): void {

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { Framing } from '../../../../proxy/codec/codec.ts';
-import type { HeadText } from '../../../../proxy/codec/http1/field-lines.ts';
+import { Seen, type HeadText } from '../../../../proxy/codec/http1/field-lines.ts';
 import { ParsedRequest, parseAuthority, parseRequestHead, precheck, precheckMethod } from '../../../../proxy/codec/http1/request-head.ts';
 
 const headText = (text: string): HeadText => ({ text, bytes: Buffer.from(`?${text}`, 'latin1'), base: 1 });
@@ -57,6 +57,8 @@ t.test('connection-specific headers are taken out', (t) => {
   t.equal(parsed.authority, '', 'Host nominated away is Host missing');
   t.equal(refusal(`${H}Connection: content-length\r\nContent-Length: 3`), undefined);
   t.equal(parsed.bodyLength, 3, 'nominating a framing header changes nothing');
+  t.equal(refusal(`${H}Connection: x-request-id\r\nX-Request-Id: a`), undefined);
+  t.same([parsed.fields.items, parsed.fields.seen & Seen.XRequestId], [[], 0], 'an id nominated away is no id: the request gets a new one');
   t.end();
 });
 

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { Framing } from '../../../../proxy/codec/codec.ts';
 import { UNTIL_CLOSE } from '../../../../proxy/codec/http1/framing.ts';
-import type { HeadText } from '../../../../proxy/codec/http1/field-lines.ts';
+import { Seen, type HeadText } from '../../../../proxy/codec/http1/field-lines.ts';
 import { ParsedResponse, parseResponseHead } from '../../../../proxy/codec/http1/response-head.ts';
 
 const headText = (text: string): HeadText => ({ text, bytes: Buffer.from(`?${text}`, 'latin1'), base: 1 });
@@ -30,6 +30,8 @@ t.test('framing and reuse', (t) => {
   t.ok(ok('HTTP/1.1 204 No Content\r\nContent-Length: 0'));
   t.ok(ok('HTTP/1.1 200 OK\r\nA: b\r\n  c\r\nContent-Length: 0'), 'a fold becomes a blank');
   t.same(parsed.fields.items, ['a', 'b c']);
+  t.ok(ok('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: d\r\n  e\r\nConnection: Date'));
+  t.same([parsed.fields.items, parsed.fields.seen & Seen.Date], [[], 0], 'a date nominated away is no date: the proxy writes its own');
   t.end();
 });
 
@@ -39,6 +41,7 @@ const REFUSED = [
   'HTTP/1.1 204 No\r\nTransfer-Encoding: chunked', 'HTTP/1.1 100 Continue\r\nContent-Length: 1', 'HTTP/1.1 2000 OK', 'HTTP/1.1 +200 OK', 'HTTP/1.1 20 OK',
   'HTTP/1.1 099 OK', 'HTTP/1.1 600 OK', 'HTTP/2.0 200 OK', 'HTTP/0.9 200 OK', 'HTTP/1.2 200 OK', 'http/1.1 200 OK', 'ICY 200 OK',
   'HTTP/1.1 200 OK\r\nA: b\rc', 'HTTP/1.1 200 OK\r\nA: b\nc: d', 'HTTP/1.1 200 OK\r\nA: b\0', 'HTTP/1.1 200 OK\r\nA b', 'HTTP/1.1 200 OK\r\n: b',
+  'HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\n 6', 'HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n , gzip', 'HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n , a',
   'HTTP/1.1 200 OK\nA: b', ' HTTP/1.1 200 OK', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(100)}c: d`,
 ];
 
