@@ -149,6 +149,17 @@ export function headerNameProblem(name: string): string | undefined {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ? undefined : `${JSON.stringify(name)} is not a header name`;
 }
 
+/**
+ * Why text cannot stand in a request line, a Host or a Location: a blank or a line break would end it there, and what
+ * follows would be read as another header or another request.
+ */
+export function targetTextProblem(value: string): string | undefined {
+  return /[\0-\x20\x7f]/.test(value) ? 'must not contain blanks, line breaks or other control characters; write %20 for a blank' : undefined;
+}
+
+/** Part of a path, URL or authority that is written into a message; may be empty. */
+export const targetText: Schema<string> = checkedText(targetTextProblem);
+
 /** Why text is neither an IP address nor a CIDR block, or undefined. */
 export function subnetProblem(value: string): string | undefined {
   const [address = '', bits, ...rest] = value.split('/');

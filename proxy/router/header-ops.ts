@@ -83,11 +83,15 @@ function compilePiece(piece: FormatPiece): OperatorReader {
   };
 }
 
-/** The codec lets no CR, LF or NUL in; whatever its source, none may get out through a header written here. */
+/**
+ * The codec lets no CR, LF or NUL in; whatever its source, none may get out through a header written here. Names from the
+ * configuration (routes, clusters) may be any text: what is no byte would be cut down to one, U+010A to a line feed.
+ */
 function clean(text: string): string {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code === 0x0d || code === 0x0a || code === 0) return text.replaceAll(/[\r\n\0]/g, '');
+    if (code > 0xff) return clean(toByteString(text));
+    if (code === 0x0d || code === 0x0a || code === 0) return clean(text.replaceAll(/[\r\n\0]/g, ''));
   }
   return text;
 }

@@ -2,6 +2,7 @@
 
 import type { DestinationConfig, ForwardAction, HeaderOpsConfig, HeadersConfig, RouteConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
 import type { FilterChain } from '../../filters/chain.ts';
+import { toByteString } from '../base/bytes.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { createDirectResponse } from './direct-response.ts';
 import { createHeaderOps, type HeaderOps } from './header-ops.ts';
@@ -50,11 +51,12 @@ function liveDestinations(action: ForwardAction, route: HeadersConfig | undefine
   const weighted = action.destinations.length > 1;
   return action.destinations.map((config) => {
     const own = config.headers;
+    const authority = weighted ? (own?.authority ?? route?.authority) : (route?.authority ?? own?.authority);
     return {
       config,
       requestOps: combine(route?.request, own?.request, weighted),
       responseOps: combine(route?.response, own?.response, weighted),
-      authority: action.rewrite?.authority !== undefined ? undefined : weighted ? (own?.authority ?? route?.authority) : (route?.authority ?? own?.authority),
+      authority: authority === undefined || action.rewrite?.authority !== undefined ? undefined : toByteString(authority),
     };
   });
 }

@@ -1,9 +1,10 @@
 /** `headers` of an HTTP route and of its destinations: what may be set, added and removed. */
 
+import { validateHeaderValueFormat } from '../../../proxy/base/header-format.ts';
 import type { Path } from '../finding.ts';
 import type { Report, Schema } from '../schema.ts';
 import { list, map, object, text } from '../schema.ts';
-import { headerNameProblem } from '../values.ts';
+import { headerNameProblem, targetTextProblem } from '../values.ts';
 import type { HeaderOperations, Headers } from './types.ts';
 
 const operations: Schema<HeaderOperations> = object<HeaderOperations>({ set: map(text), add: map(text), remove: list(text) });
@@ -22,7 +23,7 @@ function checkOperations(value: HeaderOperations, isRequest: boolean, at: Path, 
   for (const operation of ['set', 'add'] as const) {
     const entries = Object.entries(value[operation] ?? {});
     for (const [name, text] of entries) {
-      const problem = namedProblem(name, isRequest) ?? headerValueProblem(text);
+      const problem = namedProblem(name, isRequest) ?? headerValueProblem(text) ?? (isAuthority(name) ? targetTextProblem(text) : undefined);
       if (problem !== undefined) report.error([...at, operation, name], problem);
     }
     const authorities = entries.filter(([name]) => isAuthority(name));
@@ -44,8 +45,9 @@ function isAuthority(name: string): boolean {
   return /^(?:host|:authority)$/i.test(name);
 }
 
-/** Control characters, or a `%` that neither opens nor closes an operator such as %DOWNSTREAM_REMOTE_ADDRESS%. */
+/** Control characters, a `%` that neither opens nor closes an operator such as %DOWNSTREAM_REMOTE_ADDRESS%, or an operator that there is not. */
 function headerValueProblem(value: string): string | undefined {
   if (/[\0\r\n]/.test(value)) return 'a header value must not contain line breaks';
-  return (value.split('%').length - 1) % 2 === 0 ? undefined : 'a single "%" is not allowed; write "%%", or %OPERATOR% for a value of the request';
+  if (value.split('%').length % 2 === 0) return 'a single "%" is not allowed; write "%%", or %OPERATOR% for a value of the request';
+  return validateHeaderValueFormat(value);
 }

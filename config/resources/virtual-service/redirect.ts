@@ -3,7 +3,7 @@
 import { regexProblem, substitutionProblem } from '../../../proxy/base/re2.ts';
 import type { Report, Schema } from '../schema.ts';
 import { checked, integer, object, oneName, oneOf, portNumber, present, text } from '../schema.ts';
-import { checkedText, dnsLabel, hostProblem, regex } from '../values.ts';
+import { checkedText, dnsLabel, hostProblem, regex, targetText, targetTextProblem } from '../values.ts';
 import type { Delegate, HttpDirectResponse, HttpRedirect, HttpRewrite } from './types.ts';
 
 type ResponseBody = NonNullable<HttpDirectResponse['body']>;
@@ -16,9 +16,9 @@ const redirectCodes = [0, 301, 302, 303, 307, 308];
 
 export const redirect: Schema<HttpRedirect> = object<HttpRedirect>(
   {
-    uri: text,
-    prefixRewrite: text,
-    authority: text,
+    uri: targetText,
+    prefixRewrite: targetText,
+    authority: targetText,
     scheme,
     port: portNumber,
     derivePort: oneName(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']),
@@ -59,7 +59,7 @@ const body: Schema<ResponseBody> = object<ResponseBody>(
 export const directResponse: Schema<HttpDirectResponse> = object<HttpDirectResponse>({ status: integer(200, 599), body }, { required: ['status'] });
 
 const uriRegexRewrite: Schema<RegexRewrite> = object<RegexRewrite>(
-  { match: regex, rewrite: checkedText((value) => (value === '' ? 'must not be empty' : undefined)) },
+  { match: regex, rewrite: checkedText((value) => (value === '' ? 'must not be empty' : targetTextProblem(value))) },
   { required: ['match', 'rewrite'], check: checkSubstitution },
 );
 
@@ -70,7 +70,7 @@ function checkSubstitution({ match, rewrite: substitution }: RegexRewrite, repor
 }
 
 export const rewrite: Schema<HttpRewrite> = object<HttpRewrite>(
-  { uri: text, authority: text, uriRegexRewrite },
+  { uri: targetText, authority: targetText, uriRegexRewrite },
   {
     check: (value, report) => {
       oneOf(value, ['uri', 'uriRegexRewrite'], report);

@@ -41,6 +41,15 @@ t.test('operators see the headers before any value is written', (t) => {
   t.end();
 });
 
+t.test('a name from the configuration cannot end the line it is written into', (t) => {
+  const stream = streamOf();
+  stream.info.routeName = 'a\r\nb\u010d\u010ac';
+  const [, value] = applied({ set: [['x', '%ROUTE_NAME%']] }, [], stream);
+  t.equal(Buffer.from(value as string, 'latin1').toString('utf8'), 'ab\u010d\u010ac', 'line breaks go, other characters are written as UTF-8');
+  t.notMatch(Buffer.from(value as string, 'latin1').toString('latin1'), /[\r\n]/);
+  t.end();
+});
+
 t.test('a value that comes out empty changes nothing', (t) => {
   t.strictSame(applied({ set: [['x-have', '%REQ(none)%']], add: [['x-new', '%REQ(none)%'], ['x-mix', 'a%REQ(none)%b'], ['x-empty', '']] }, ['x-have', 'old']), ['x-have', 'old', 'x-mix', 'ab']);
   t.end();
