@@ -29,6 +29,11 @@ const DEEPEST_FOLDER = 32;
 /** Stat calls in flight together: Node's thread pool has four threads, more only cost memory. */
 const STATS_AT_ONCE = 32;
 
+/** A file that a folder is read for, or a ConfigMap's `..data`. */
+export function isSnapshotName(name: string): boolean {
+  return SNAPSHOT_FILE.test(name) || name.startsWith('..');
+}
+
 /** Never rejects: what cannot be read counts as missing. `-` is passed over. */
 export async function scanPaths(paths: readonly string[]): Promise<Scan> {
   const collector = new ScanCollector();

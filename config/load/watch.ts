@@ -11,13 +11,15 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock, Timer } from '../../proxy/base/clock.ts';
-import { sameFiles, scanPaths, type Scan, type WatchedDirectory } from './watch-scan.ts';
+import { isSnapshotName, sameFiles, scanPaths, type Scan, type WatchedDirectory } from './watch-scan.ts';
 
 export interface WatchDeps {
   readonly clock: Clock;
   /** Something differs from the last look. Not called for what the first look saw. */
   readonly onChange: () => void;
-  /** Once for each directory that cannot be watched (inotify limit …): changes are then found by the poll only. */
+  /** At the first event in a burst that is about a file of a snapshot's kind: `onChange` is likely to follow. */
+  readonly onStir?: () => void;
+  /** The first directory that cannot be watched (inotify limit …): changes in it and its like are found by the poll only. */
   readonly onUnwatchable: (directory: string, reason: string) => void;
 }
 
@@ -63,14 +65,16 @@ class PathWatcher implements SnapshotWatch {
   readonly #deps: WatchDeps;
   readonly #timing: WatchTiming;
   readonly #watches = new Map<string, DirectoryWatch>();
-  readonly #unwatchable = new Set<string>();
   #last: Scan | undefined;
   #lookTimer: Timer | undefined;
   #pollTimer: Timer | undefined;
   /** When the first event of the present burst came. */
   #burstSince: number | undefined;
+  /** `onStir` was called in this burst. */
+  #stirred = false;
   #looking = false;
   #lookAgain = false;
+  #toldUnwatchable = false;
   #closed = false;
 
   constructor(paths: readonly string[], deps: WatchDeps, timing: WatchTiming) {
@@ -98,15 +102,20 @@ class PathWatcher implements SnapshotWatch {
     this.#watches.clear();
   }
 
-  #wake(): void {
+  #wake(name?: string | null): void {
     if (this.#closed) return;
     const now = this.#deps.clock.now();
+    if (!this.#stirred && typeof name === 'string' && isSnapshotName(name)) {
+      this.#stirred = true;
+      this.#deps.onStir?.();
+    }
     this.#burstSince ??= now;
     const latest = this.#burstSince + this.#timing.longestWaitMs;
     const delayMs = Math.max(0, Math.min(this.#timing.quietMs, latest - now));
     this.#lookTimer?.cancel();
     this.#lookTimer = this.#deps.clock.setTimer(delayMs, () => {
       this.#burstSince = undefined;
+      this.#stirred = false;
       void this.#look();
     });
   }
@@ -164,14 +173,14 @@ class PathWatcher implements SnapshotWatch {
   }
 
   #watchDirectory(path: string, directory: WatchedDirectory): boolean {
-    const watched = new DirectoryWatch(path, directory, { event: () => this.#wake(), lost: () => this.#forget(path, watched) });
+    const watched = new DirectoryWatch(path, directory, { event: (name) => this.#wake(name), lost: () => this.#forget(path, watched) });
     const failure = watched.open();
     if (failure === undefined) {
       this.#watches.set(path, watched);
       return true;
     }
-    if (!this.#unwatchable.has(path)) this.#deps.onUnwatchable(path, failure);
-    this.#unwatchable.add(path);
+    if (!this.#toldUnwatchable) this.#deps.onUnwatchable(path, failure);
+    this.#toldUnwatchable = true;
     return false;
   }
 
@@ -185,7 +194,7 @@ class PathWatcher implements SnapshotWatch {
 }
 
 interface DirectoryEvents {
-  event(): void;
+  event(name: string | null): void;
   lost(): void;
 }
 
@@ -223,6 +232,6 @@ class DirectoryWatch {
     // Linux reports the end of the watched directory as a rename of its own name; an entry of that name costs one new watch.
     if (kind === 'rename' && name === basename(this.#path)) return this.#events.lost();
     const matters = name === null || this.names === undefined || this.names.has(name) || name.startsWith('..');
-    if (matters) this.#events.event();
+    if (matters) this.#events.event(name);
   }
 }

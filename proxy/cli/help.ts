@@ -10,7 +10,7 @@ interface CommandHelp {
   readonly options: readonly (readonly [flag: string, meaning: string])[];
 }
 
-const OUTPUT_AND_HELP: CommandHelp['options'] = [['--help', 'print this text']];
+const HELP_FLAG: CommandHelp['options'] = [['--help', 'print this text']];
 
 /** Options that explain shares with run. */
 const EXPLAINED = new Set(['config', 'mode', 'workload', 'namespace', 'name', 'ip', 'labels', 'cluster-domain', 'root-namespace', 'map-port']);
@@ -23,7 +23,7 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
       'Serves the snapshot of Istio and Kubernetes resources in PATH for one workload. On ready it prints "outrider ready" and a JSON\n' +
       'object with the ports. SIGTERM and SIGINT drain (again: stop at once), SIGHUP reloads, SIGUSR2 reopens the access log.\n' +
       'A bad snapshot at start is refused (exit 1); a bad one later is reported and the last good one keeps serving.',
-    options: [...RUN_FLAGS.map(runOption), ...OUTPUT_AND_HELP],
+    options: [...RUN_FLAGS.map(runOption), ...HELP_FLAG],
   },
   validate: {
     summary: 'check a snapshot',
@@ -31,7 +31,7 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
     description:
       'Loads, validates and compiles as run would for every namespace. Prints one problem a line as\n' +
       '"file:line:column: Kind namespace/name: path: message [code]" and last "N errors, N warnings". Exit 1 when there is any error.',
-    options: [['--json', 'problems as JSON'], ...OUTPUT_AND_HELP],
+    options: [['--json', 'problems as JSON'], ...HELP_FLAG],
   },
   explain: {
     summary: 'print the decision for a request without sending it',
@@ -40,24 +40,24 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
       'Shows listener, virtual host, each route tried and what failed, the route chosen with its file and line, destinations,\n' +
       'endpoints, and every policy with where it came from. Exit 0 when a decision was reached, a 404 included.',
     options: [
-      ["-H 'name: value'", 'request header, repeatable'],
+      ["-H, --header 'name: value'", 'request header, repeatable'],
       ['--json', 'one JSON object'],
       ...RUN_FLAGS.filter(({ name }) => EXPLAINED.has(name)).map(runOption),
-      ...OUTPUT_AND_HELP,
+      ...HELP_FLAG,
     ],
   },
-  test: { summary: 'run routing tests against a snapshot', usage: ['FILE...'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
-  iptables: { summary: 'print, apply or clean traffic interception', usage: ['[--print | --apply | --clean]'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
-  inject: { summary: 'add the sidecar to pod specs', usage: ['-f FILE [--image IMAGE]'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
-  certs: { summary: 'make a local mesh CA and workload certificates', usage: ['--out DIR IDENTITY...'], description: 'Comes with a later version.', options: OUTPUT_AND_HELP },
+  test: { summary: 'run routing tests against a snapshot', usage: ['FILE...'], description: 'Comes with a later version.', options: HELP_FLAG },
+  iptables: { summary: 'print, apply or clean traffic interception', usage: ['[--print | --apply | --clean]'], description: 'Comes with a later version.', options: HELP_FLAG },
+  inject: { summary: 'add the sidecar to pod specs', usage: ['-f FILE [--image IMAGE]'], description: 'Comes with a later version.', options: HELP_FLAG },
+  certs: { summary: 'make a local mesh CA and workload certificates', usage: ['--out DIR IDENTITY...'], description: 'Comes with a later version.', options: HELP_FLAG },
   demo: {
     summary: "run Istio's bookinfo as a small mesh on localhost",
     usage: ['[options]'],
     description: 'Real proxies and small built-in services; prints the URLs to try and the file to edit.',
-    options: OUTPUT_AND_HELP,
+    options: [['--config DIR', 'a copy of the example to run instead'], ...HELP_FLAG],
   },
-  version: { summary: 'print the version', usage: ['[--json]'], description: 'Prints the version of outrider and of Node.', options: [['--json', 'one JSON object'], ...OUTPUT_AND_HELP] },
-  help: { summary: 'print help', usage: ['[COMMAND]'], description: 'Prints this list, or the help of one command.', options: OUTPUT_AND_HELP },
+  version: { summary: 'print the version', usage: ['[--json]'], description: 'Prints the version of outrider and of Node.', options: [['--json', 'one JSON object'], ...HELP_FLAG] },
+  help: { summary: 'print help', usage: ['[COMMAND]'], description: 'Prints this list, or the help of one command.', options: HELP_FLAG },
 };
 
 export function isCommand(name: string): boolean {

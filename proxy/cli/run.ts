@@ -15,7 +15,7 @@ import { isUsageError, parseRunOptions, type Bootstrap } from './options.ts';
 
 /** Resolves when the proxy has ended after SIGTERM, SIGINT or an admin request (0), or could not start (1). */
 export async function runProxy(argv: readonly string[], context: CommandContext): Promise<ExitCode> {
-  if (context.env[WORKER_VARIABLE] !== undefined) return (await import('../server/worker.ts')).runWorker();
+  if (context.env[WORKER_VARIABLE] !== undefined && process.send !== undefined) return (await import('../server/worker.ts')).runWorker();
   const bootstrap = parseRunOptions(argv, context.env, readText);
   if (isUsageError(bootstrap)) {
     context.stderr(`outrider run: ${bootstrap.message}\n(outrider run --help lists the options)\n`);

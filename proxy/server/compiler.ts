@@ -64,6 +64,14 @@ export class ThreadedCompiler {
     return settled;
   }
 
+  /** A reload is likely: the thread starts now, so that it has loaded its modules by then. */
+  warm(): void {
+    if (this.#thread !== undefined) return;
+    this.#thread = this.#startThread();
+    this.#thread.unref();
+    this.#restAfter(IDLE_END_MS);
+  }
+
   async close(): Promise<void> {
     this.#idle?.cancel();
     await this.#thread?.terminate();

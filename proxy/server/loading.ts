@@ -29,7 +29,7 @@ export async function startLoading(bootstrap: Bootstrap, events: LoadingEvents):
   const stdin = bootstrap.config.includes('-') ? await readStdin() : undefined;
   const size = { bytes: (): number => 0 };
   const compiler = new ThreadedCompiler(bootstrap, { clock: systemClock, snapshotBytes: () => size.bytes(), ...(stdin === undefined ? {} : { stdin }) });
-  const watch = await watchSnapshot(bootstrap.config, { clock: systemClock, ...events });
+  const watch = await watchSnapshot(bootstrap.config, { clock: systemClock, onStir: () => compiler.warm(), ...events });
   size.bytes = () => (stdin?.length ?? 0) + watch.totalBytes();
   const close = async (): Promise<void> => {
     watch.close();

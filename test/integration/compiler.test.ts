@@ -91,6 +91,21 @@ t.test('standard input is given to every thread', async (t) => {
   t.same(await compiler.recompile(serving(first)), { kind: 'unchanged', problems: [] });
 });
 
+t.test('a thread started ahead of a reload serves it, or rests again', async (t) => {
+  const file = join(t.testdir({}), 'mesh.yaml');
+  writeFileSync(file, snapshot(100));
+  const clock = new TestClock();
+  const compiler = new ThreadedCompiler(bootstrapFor(file), { clock, snapshotBytes: () => 0 });
+  t.teardown(() => compiler.close());
+  const first = await firstConfig(compiler);
+  clock.advance(0);
+  compiler.warm();
+  compiler.warm();
+  t.equal(clock.pending, 1, 'it rests when no reload comes');
+  writeFileSync(file, snapshot(30, 70));
+  t.match(await compiler.recompile(serving(first)), { kind: 'changed' });
+});
+
 t.test('a thread that ends is an outcome, and the next load has a new one', async (t) => {
   const file = join(t.testdir({}), 'mesh.yaml');
   writeFileSync(file, snapshot(100));

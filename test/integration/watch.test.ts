@@ -248,6 +248,27 @@ t.test('a flood of writes is reported while it lasts, and its end is too', async
   await reports.after(() => writeFileSync(join(folder, 'mesh.yaml'), 'a: last\n'));
 });
 
+t.test('a burst that is about a snapshot file says at once that a change is likely', async (t) => {
+  const folder = t.testdir({ 'mesh.yaml': 'a: 1\n' });
+  const reports = new Reports();
+  const told: string[] = [];
+  const onChange = (): void => {
+    told.push('change');
+    reports.onChange();
+  };
+  const watch = await watchSnapshot([folder], { clock: systemClock, onChange, onStir: () => told.push('stir'), onUnwatchable: () => {} }, TIMING);
+  t.teardown(() => watch.close());
+  writeFileSync(join(folder, 'access.log'), 'GET /\n');
+  await reports.silence();
+  t.same(told, [], 'a log file stirs nothing');
+  await reports.after(() => {
+    writeFileSync(join(folder, 'access.log'), 'GET /again\n');
+    writeFileSync(join(folder, 'mesh.yaml'), 'a: 2\n');
+    writeFileSync(join(folder, 'mesh.yaml'), 'a: 3\n');
+  });
+  t.same(told, ['stir', 'change'], 'once for a burst');
+});
+
 t.test('the poll finds what no event tells', async (t) => {
   const { folder, reports } = await start(t, file('mesh.yaml'), { ...TIMING, quietMs: 60_000, longestWaitMs: 60_000, pollMs: 50 });
   await reports.after(() => writeFileSync(join(folder, 'mesh.yaml'), 'a: 2\n'));
