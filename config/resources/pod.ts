@@ -22,7 +22,7 @@ export interface PodSpec {
 }
 
 export interface PodContainer {
-  readonly name: string;
+  readonly name?: string;
   readonly ports: readonly ContainerPort[];
 }
 
@@ -55,7 +55,7 @@ const containerPort: Schema<ContainerPort> = openObject<ContainerPort>(
   { required: ['containerPort'] },
 );
 
-const container: Schema<PodContainer> = openObject<PodContainer>({ name: text, ports: list(containerPort).default([]) }, { required: ['name', 'ports'] });
+const container: Schema<PodContainer> = openObject<PodContainer>({ name: text, ports: list(containerPort).default([]) }, { required: ['ports'] });
 
 const spec: Schema<PodSpec> = openObject<PodSpec>(
   { serviceAccountName: text, nodeName: text, hostNetwork: boolean, containers: list(container).default([]) },
@@ -72,5 +72,6 @@ const status: Schema<PodStatus> = openObject<PodStatus>(
 
 export const pod: KindParser<PodBody> = documentKind(
   { kind: 'Pod', apiVersions: ['v1'] },
-  openObject<PodBody>({ spec, status: status.default({ podIPs: [] }) }, { required: ['spec', 'status'] }),
+  // One written by hand, to give a workload its labels and address, needs no spec.
+  openObject<PodBody>({ spec: spec.default({ containers: [] }), status: status.default({ podIPs: [] }) }, { required: ['spec', 'status'] }),
 );

@@ -77,7 +77,9 @@ t.test('Pod and Namespace', async (t) => {
     ['manifest', pod('spec:\n  containers: [{name: c}]\n'), []],
     ['container port', pod('spec:\n  containers:\n  - name: c\n    ports:\n    - containerPort: "80"\n'), ['9:22: spec.containers[0].ports[0].containerPort: must be a whole number from 1 to 65535, got the text "80" (write it without quotes) [IST0106]']],
     ['address', pod('spec:\n  containers: [{name: c}]\nstatus:\n  podIP: 10.0.0.x\n'), ['8:10: status.podIP: "10.0.0.x" is not an IP address [IST0106]']],
-    ['no spec', pod(''), ['1:1: spec: is required: a map [IST0106]']],
+    ['written by hand for its labels and address', pod('status: {podIP: 10.0.0.1}\n'), []],
+    ['container without a name', pod('spec:\n  containers: [{image: i}]\n'), []],
+    ['spec', pod('spec: []\n'), ['5:1: spec: must be a map, got a list [IST0106]']],
   ]);
   const snapshot = snapshotOf('apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  labels: {a: b}\nspec: {finalizers: [kubernetes]}\nstatus: {phase: Active}\n');
   t.strictSame([snapshot.problems, snapshot.namespaces[0]?.source.resource, { ...snapshot.namespaces[0]?.metadata.labels }], [[], 'Namespace n', { a: 'b' }]);
