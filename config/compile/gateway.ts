@@ -10,6 +10,7 @@ import { gatewayPorts } from './gateway-servers.ts';
 import { originAt } from './located.ts';
 import type { MeshService } from './mesh-service.ts';
 import { gatewayTable, listenerName } from './names.ts';
+import { nodeAddress } from './node.ts';
 import { oneForEachHost } from './visibility.ts';
 
 export function gatewayParts(context: CompileContext): ConfigParts {
@@ -38,7 +39,7 @@ function gatewayListener({ port, bind, servers }: PortGroup, { node, mesh }: Com
     bind: { address, port: node.portMap[declaredPort] ?? port },
     declaredPort,
     routing: { kind: 'table', table: gatewayTable(port, bind), port: declaredPort },
-    http: { useRemoteAddress: true, numTrustedProxies: mesh.numTrustedProxies, pathNormalization: mesh.pathNormalization },
+    http: { useRemoteAddress: true, numTrustedProxies: mesh.numTrustedProxies, localAddress: nodeAddress(node), pathNormalization: mesh.pathNormalization },
     origin: originAt(first.place),
   };
 }

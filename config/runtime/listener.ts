@@ -36,6 +36,8 @@ export interface HttpListenerConfig {
   /** Gateway: append the peer to x-forwarded-for, overwrite x-forwarded-proto and x-request-id, strip edge headers. */
   readonly useRemoteAddress: boolean;
   readonly numTrustedProxies: number;
+  /** Gateway: this proxy's own address, which stands for a loopback peer in x-forwarded-for. */
+  readonly localAddress?: string;
   /** MeshConfig.pathNormalization. */
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
 }

@@ -227,7 +227,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     const path = normalizePath(request.path, config.http.pathNormalization);
     if (path === undefined) return PATH_NORMALIZATION_FAILED;
     request.path = path;
-    applyRequestHeaders(request, facts.seen, this.#writer, config.http);
+    this.info.forwardedAddress = applyRequestHeaders(request, facts.seen, this.#writer, config.http);
     return undefined;
   }
 

@@ -3,6 +3,7 @@
  * control headers of the downstream are dropped, whoever it is.
  */
 
+import { isIP } from 'node:net';
 import type { HttpListenerConfig } from '../../config/runtime/listener.ts';
 import { createRequestId } from '../base/request-id.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
@@ -25,14 +26,29 @@ export interface DownstreamPeer {
   readonly isSecure: boolean;
 }
 
-/** Applies the rules; sets `request.scheme`. */
-export function applyRequestHeaders(request: RequestHead, seen: number, peer: DownstreamPeer, listener: HttpListenerConfig): void {
+/** Applies the rules; sets `request.scheme`. Returns the client's address where x-forwarded-for is believed and names one. */
+export function applyRequestHeaders(request: RequestHead, seen: number, peer: DownstreamPeer, listener: HttpListenerConfig): string | undefined {
   const { headers } = request;
   if ((seen & Seen.EdgeControl) !== 0) removeEdgeControl(headers.items);
-  if (listener.useRemoteAddress) applyEdge(request, peer, listener);
+  const forwardedFor = (seen & Seen.XForwardedFor) === 0 ? '' : headers.getAll('x-forwarded-for').join(',');
+  const client = forwardedFor === '' ? undefined : forwardedClient(forwardedFor, listener);
+  if (listener.useRemoteAddress) applyEdge(request, { peer, forwardedFor, client }, listener);
   else if ((seen & Seen.XForwardedProto) === 0) headers.add('x-forwarded-proto', request.scheme === '' ? transport(peer) : request.scheme);
   if ((seen & Seen.XRequestId) === 0 || listener.useRemoteAddress) headers.set('x-request-id', createRequestId());
   request.scheme = effectiveScheme(request, seen, peer, listener);
+  return client;
+}
+
+/**
+ * A gateway believes as many hops as it is told, counted from the right; a sidecar the last one, since whoever sends to it
+ * is trusted (Envoy without use_remote_address). Only a plain IP address is one.
+ */
+function forwardedClient(forwardedFor: string, { useRemoteAddress, numTrustedProxies }: HttpListenerConfig): string | undefined {
+  const hop = useRemoteAddress ? numTrustedProxies : 1;
+  if (hop === 0) return undefined;
+  const hops = forwardedFor.split(',');
+  const address = hops[hops.length - hop]?.trim() ?? '';
+  return isIP(address) === 0 ? undefined : address;
 }
 
 function transport(peer: DownstreamPeer): string {
@@ -46,21 +62,25 @@ function effectiveScheme(request: RequestHead, seen: number, peer: DownstreamPee
   return forwarded === 'http' || forwarded === 'https' ? forwarded : transport(peer);
 }
 
-function applyEdge(request: RequestHead, peer: DownstreamPeer, listener: HttpListenerConfig): void {
-  const { headers } = request;
-  for (const name of GATEWAY_ONLY) headers.remove(name);
-  const before = headers.getAll('x-forwarded-for').join(',');
-  headers.set('x-forwarded-for', before === '' ? peer.remoteIp : `${before},${peer.remoteIp}`);
-  const proto = listener.numTrustedProxies > 0 ? headers.get('x-forwarded-proto') : undefined;
-  headers.set('x-forwarded-proto', proto ?? transport(peer));
-  headers.set('x-envoy-external-address', trustedClient(before, peer.remoteIp, listener.numTrustedProxies));
+interface Origin {
+  readonly peer: DownstreamPeer;
+  /** As received, empty without any. */
+  readonly forwardedFor: string;
+  readonly client: string | undefined;
 }
 
-/** The address `numTrustedProxies` hops from the right of x-forwarded-for; the peer where there are not so many. */
-function trustedClient(forwardedFor: string, peer: string, numTrustedProxies: number): string {
-  if (numTrustedProxies === 0) return peer;
-  const hops = forwardedFor.split(',').map((hop) => hop.trim());
-  return hops[hops.length - numTrustedProxies] || peer;
+function applyEdge(request: RequestHead, { peer, forwardedFor, client }: Origin, listener: HttpListenerConfig): void {
+  const { headers } = request;
+  for (const name of GATEWAY_ONLY) headers.remove(name);
+  const hop = isLoopback(peer.remoteIp) ? (listener.localAddress ?? peer.remoteIp) : peer.remoteIp;
+  headers.set('x-forwarded-for', forwardedFor === '' ? hop : `${forwardedFor},${hop}`);
+  const proto = listener.numTrustedProxies > 0 ? headers.get('x-forwarded-proto') : undefined;
+  headers.set('x-forwarded-proto', proto ?? transport(peer));
+  headers.set('x-envoy-external-address', client ?? peer.remoteIp);
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 function removeEdgeControl(items: string[]): void {

@@ -26,8 +26,8 @@ const upstreamCluster = (): OperatorReader => (stream) => stream.info.cluster?.n
 const READERS: Readonly<Record<HeaderOperator, (argument: string) => OperatorReader>> = {
   BYTES_RECEIVED: () => (stream) => String(stream.info.bytesReceived),
   BYTES_SENT: () => (stream) => String(stream.info.bytesSent),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: downstreamRemote,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: downstreamRemoteHost,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => (stream) => stream.info.downstreamDirectRemoteAddress,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => hostOf(stream.info.downstreamDirectRemoteAddress),
   DOWNSTREAM_LOCAL_ADDRESS: () => (stream) => stream.info.downstreamLocalAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => hostOf(stream.info.downstreamLocalAddress),
   DOWNSTREAM_LOCAL_PORT: () => (stream) => portOf(stream.info.downstreamLocalAddress),

@@ -54,6 +54,8 @@ export class StreamInfo {
   upstreamConnection: { readonly localAddress: string | undefined } | undefined = undefined;
   /** The downstream connection; its addresses cost a system call each, so only who prints them asks. */
   downstream: DownstreamAddresses | undefined = undefined;
+  /** Client's IP as x-forwarded-for gives it, where that is believed. */
+  forwardedAddress: string | undefined = undefined;
   requestedServerName: string | undefined = undefined;
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
@@ -68,7 +70,15 @@ export class StreamInfo {
     return this.downstream?.localAddress ?? '';
   }
 
+  /** The client's; with port 0 where it is known from x-forwarded-for. */
   get downstreamRemoteAddress(): string {
+    const forwarded = this.forwardedAddress;
+    if (forwarded === undefined) return this.downstreamDirectRemoteAddress;
+    return forwarded.includes(':') ? `[${forwarded}]:0` : `${forwarded}:0`;
+  }
+
+  /** The connection's. */
+  get downstreamDirectRemoteAddress(): string {
     return this.downstream?.remoteAddress ?? '';
   }
 }

@@ -197,6 +197,15 @@ function headerRows(routes: Routes): readonly MeshRow[] {
       ask: [[{ headers: { 'User-Agent': 'ua' } }, { by: 'v1', headers: { 'x-from': '127.0.0.1', 'x-pct': '100%', 'x-both': 'GET HTTP/1.1', 'x-ua': 'ua' }, response: { 'x-code': '200' } }]],
     },
     {
+      name: 'A.11 a sidecar believes the last hop of x-forwarded-for, where it is an address',
+      snapshot: routes(route({ request: { set: { 'x-client': '%DOWNSTREAM_REMOTE_ADDRESS%', 'x-peer': '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%' } } })),
+      ask: [
+        [{ headers: { 'X-Forwarded-For': '1.2.3.4, 5.6.7.8' } }, { by: 'v1', headers: { 'x-forwarded-for': '1.2.3.4, 5.6.7.8', 'x-client': '5.6.7.8:0', 'x-peer': '127.0.0.1' }, log: { downstream_remote_address: '5.6.7.8:0' } }],
+        [{ headers: { 'X-Forwarded-For': '1.2.3.4', 'x-forwarded-for': 'fd00::9' } }, { by: 'v1', headers: { 'x-client': '[fd00::9]:0' } }],
+        [{ headers: { 'X-Forwarded-For': '1.2.3.4:99' } }, { by: 'v1', headers: { 'x-client': /^127\.0\.0\.1:\d+$/ }, log: { downstream_remote_address: /^127\.0\.0\.1:\d+$/ } }],
+      ],
+    },
+    {
       name: '2.12 local answers carry the route\'s response headers, not a destination\'s that was never chosen',
       snapshot: routes({ headers: { response: { set: { 'x-route': '1' } } }, directResponse: { status: 200 } }),
       ask: [['/', { status: 200, response: { 'x-route': '1' } }]],

@@ -11,7 +11,7 @@ export interface StreamChanges {
   /** Null for a stream without a response. */
   readonly response?: Partial<Omit<ResponseHead, 'headers'>> | null;
   readonly responseHeaders?: readonly string[];
-  readonly info?: Partial<Omit<StreamInfo, 'downstreamLocalAddress' | 'downstreamRemoteAddress' | 'upstreamLocalAddress'>>;
+  readonly info?: Partial<Omit<StreamInfo, 'downstreamLocalAddress' | 'downstreamRemoteAddress' | 'downstreamDirectRemoteAddress' | 'upstreamLocalAddress'>>;
   readonly direction?: Stream['direction'];
   readonly route?: Stream['route'];
 }
