@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -81,8 +81,8 @@ function sourceFiles() {
   return SOURCE_FOLDERS.flatMap((folder) => filesBelow(join(root, folder), (name) => name.endsWith('.ts')));
 }
 
-/** Content of files as one hash. Content, not times: a fresh checkout, a branch switch and an editor's touch must not compile again. */
-export function digest(files) {
+/** Content, not times: a fresh checkout, a branch switch and an editor's touch must not compile again. */
+function digest(files) {
   const hash = createHash('sha256').update(process.version);
   for (const file of files) hash.update(relative(root, file)).update('\0').update(readFileSync(file)).update('\0');
   return hash.digest('hex');
@@ -96,14 +96,6 @@ function removeOrphans(sources) {
   }
 }
 
-/** What a stamp file says, or undefined where there is none. */
-export function readStamp(file) {
+function readStamp(file) {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-}
-
-/** Where scripts may leave files that git ignores. */
-export function cacheFolder(name) {
-  const folder = join(root, '.cache', name);
-  mkdirSync(folder, { recursive: true });
-  return folder;
 }

@@ -2,11 +2,6 @@
 
 import { run, tool } from './setup.mjs';
 
-/** Types of every source file. */
-export function types() {
-  return run(tool('tsc'), ['-p', 'tsconfig.json', '--noEmit', '--incremental', 'false']) === 0;
-}
-
 /** oxlint, promises included (`.oxlintrc.json`). */
 export function lint() {
   return run(tool('oxlint'), ['--type-aware', '--deny-warnings', '--quiet']) === 0;
