@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { BigIntStats } from 'node:fs';
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../runtime/problem.ts';
 import { positionAt } from './position.ts';
@@ -26,6 +26,8 @@ export const defaultFileLimit = 64 * 1024 * 1024;
 
 const snapshotFile = /\.(ya?ml|json)$/i;
 const deepestFolder = 32;
+/** Opening a pipe that nobody writes to would hold the thread for ever, and with it every later reload and the exit. */
+const withoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Files, or what is wrong with them, in the order of the paths; a folder's entries sorted by name and read recursively.
@@ -80,20 +82,22 @@ class SourceReader {
       const child = join(path, entry.name);
       const isFolder = entry.isSymbolicLink() ? this.#attempt(child, () => statSync(child).isDirectory()) : entry.isDirectory();
       if (isFolder === true) this.#folder(child, depth + 1);
-      else if (isFolder === false && snapshotFile.test(entry.name)) this.#file(child);
+      else if (isFolder === false && snapshotFile.test(entry.name)) this.#file(child, withoutWaiting);
     }
   }
 
-  #file(path: string): void {
-    const bytes = this.#attempt(path, () => this.#readFirstTime(path));
+  /** A path that the user named may be a pipe (`/dev/stdin`, `<(…)`) and is waited for; in a folder only files are read. */
+  #file(path: string, flags = constants.O_RDONLY): void {
+    const bytes = this.#attempt(path, () => this.#readFirstTime(path, flags));
     if (bytes !== undefined) this.#add(path, bytes);
   }
 
   /** Undefined for a file that was read already. */
-  #readFirstTime(path: string): Buffer | undefined {
-    const descriptor = openSync(path, 'r');
+  #readFirstTime(path: string, flags: number): Buffer | undefined {
+    const descriptor = openSync(path, flags);
     try {
       const found = fstatSync(descriptor, { bigint: true });
+      if (flags === withoutWaiting && !found.isFile()) throw new Error('it is neither a file nor a folder');
       return this.#firstVisit(found) ? readAll(descriptor, Number(found.size), this.#options.limitBytes) : undefined;
     } finally {
       closeSync(descriptor);

@@ -1,5 +1,6 @@
 /** Files to snapshots: folders, links, standard input, lists, the mesh ConfigMap, what is remembered between loads. */
 
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -77,6 +78,16 @@ t.test('files that cannot be read are problems, and the others count', async (t)
     'missing.yaml:1:1: cannot be read: no such file or folder',
     'empty:1:1: warning: this folder holds no .yaml, .yml or .json file',
   ]);
+});
+
+t.test('folders: a pipe or a device is refused without waiting for it', { skip: process.platform === 'win32' && 'no named pipes' }, async (t) => {
+  const folder = t.testdir({ 'a.yaml': namespace('a') });
+  execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+  symlinkSync('pipe.yaml', join(folder, 'link.yaml'));
+  symlinkSync('/dev/zero', join(folder, 'zero.yaml'));
+  const snapshot = loadSnapshot([folder]);
+  t.strictSame(namesIn(snapshot), ['a']);
+  t.strictSame(rendered(snapshot, folder), ['link', 'pipe', 'zero'].map((name) => `${name}.yaml:1:1: cannot be read: it is neither a file nor a folder`));
 });
 
 t.test('size: 50 MB get an answer, more than the limit is refused unread', async (t) => {
