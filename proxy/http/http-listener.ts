@@ -1,6 +1,7 @@
 /** What every HTTP stream of one listener shares: its settings, the live configuration, counters and who is told at the end. */
 
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import { reportBug } from '../base/report-bug.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
@@ -126,7 +127,11 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     else if (status >= 400) stats.downstreamRq4xx++;
     else if (status >= 300) stats.downstreamRq3xx++;
     else if (status >= 200) stats.downstreamRq2xx++;
-    this.deps.onComplete(stream);
+    try {
+      this.deps.onComplete(stream);
+    } catch (error) {
+      reportBug(error);
+    }
   }
 
   /** Tells the log why the proxy answered by itself, at a bounded rate. */

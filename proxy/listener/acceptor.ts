@@ -18,7 +18,15 @@ export class Acceptor {
     this.#server = createAcceptor(
       (socket) => {
         const connection = listener.accept(socket);
-        return (bytes, length) => connection.onRead(bytes, length);
+        return (bytes, length) => {
+          try {
+            connection.onRead(bytes, length);
+          } catch (error) {
+            // A bug: it costs this connection, which would hang otherwise, and is reported as what it is.
+            connection.destroy();
+            throw error;
+          }
+        };
       },
       () => {
         this.#acceptErrors++;

@@ -140,7 +140,15 @@ export class Http1Pool implements ClientConnectionOwner {
           this.#countFailure(failure);
           this.#nextWaiter()?.onConnectFailure(failure);
         },
-        onRead: (bytes, length) => connection?.onRead(bytes, length),
+        onRead: (bytes, length) => {
+          try {
+            connection?.onRead(bytes, length);
+          } catch (error) {
+            // A bug: it costs this exchange, whose request would hang otherwise, and is reported as what it is.
+            connection?.abandon();
+            throw error;
+          }
+        },
       },
     );
     this.#connecting.add(cancel);

@@ -124,6 +124,11 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     this.#owner.onClosed(this);
   }
 
+  /** Ends the exchange as reset by this side. */
+  abandon(): void {
+    this.#fail('local_reset');
+  }
+
   // RequestWriter
 
   writeBody(bytes: Buffer, start: number, end: number): void {
@@ -276,6 +281,6 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     const receiver = this.#receiver;
     const begun = this.#phase === Phase.Body || this.#head.partial !== undefined;
     this.close();
-    receiver?.onResponseReset(begun ? 'protocol_error' : reason);
+    receiver?.onResponseReset(begun && reason === 'connection_termination' ? 'protocol_error' : reason);
   }
 }
