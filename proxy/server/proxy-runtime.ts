@@ -75,6 +75,7 @@ export class ProxyRuntime {
   /** Binds every listener. Rejects with an error that names address and port, and then nothing is bound. */
   async start(config: RuntimeConfig): Promise<BoundPorts> {
     this.#config = config;
+    await this.#clusters.warm(Object.values(config.clusters));
     this.#clusters.apply(Object.values(config.clusters), []);
     for (const table of Object.values(config.routeTables)) this.#setTable(table.name, table.virtualHosts, []);
     const opened = await this.#open(config.listeners);
@@ -84,12 +85,13 @@ export class ProxyRuntime {
   }
 
   /**
-   * Applies a reload. New listeners are bound first (a port that cannot be had refuses the whole delta), then everything
-   * changes in one synchronous step; streams under way keep the route and cluster they began with. Resolves to the bound
+   * Applies a reload. New clusters are warmed and new listeners bound first (a port that cannot be had refuses the whole
+   * delta), then everything changes in one synchronous step; streams under way keep the route and cluster they began with. Resolves to the bound
    * ports when they changed.
    */
   async applyDelta(delta: RuntimeDelta): Promise<BoundPorts | undefined> {
     const before = this.#config as RuntimeConfig;
+    await this.#clusters.warm(delta.clusters.changed);
     const opened = delta.listeners === undefined ? [] : await this.#open(delta.listeners.filter((listener) => this.#needsBinding(listener)));
     this.#clusters.apply(delta.clusters.changed, delta.clusters.removed);
     for (const { name, changed, removed } of delta.routeTables.changed) this.#setTable(name, changed, removed);

@@ -64,6 +64,11 @@ export class Cluster implements UpstreamClusterView {
     return this.config.discovery === 'ORIGINAL_DST' || this.config.loadBalancer.policy === 'PASSTHROUGH';
   }
 
+  /** Resolves when the names among its endpoints have been looked up once, whatever came of it; at once where there are none. */
+  get warm(): Promise<void> {
+    return this.#resolution?.first ?? Promise.resolve();
+  }
+
   /** New settings and endpoints; hosts that stay keep their connections and counters. */
   update(config: ClusterConfig): void {
     this.config = config;
@@ -130,7 +135,8 @@ export class Cluster implements UpstreamClusterView {
   #applyEndpoints(): void {
     const { config } = this;
     this.#used = true;
-    this.#resolution?.stop();
+    const before = this.#resolution;
+    before?.stop();
     this.#resolution = undefined;
     if (this.usesOriginalDestination) return;
     if (config.discovery === 'STATIC') {
@@ -138,7 +144,7 @@ export class Cluster implements UpstreamClusterView {
       return;
     }
     const firstOnly = config.discovery === 'DNS_ROUND_ROBIN';
-    this.#resolution = new Resolution(config.endpoints, firstOnly, this.#deps, (endpoints) => this.#setHosts(endpoints));
+    this.#resolution = new Resolution(config.endpoints, firstOnly, this.#deps, (endpoints) => this.#setHosts(endpoints), before);
   }
 
   #setHosts(endpoints: readonly EndpointConfig[]): void {

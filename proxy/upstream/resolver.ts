@@ -29,16 +29,20 @@ export class Resolution {
   readonly #firstOnly: boolean;
   readonly #deps: ResolutionDeps;
   readonly #publish: (endpoints: EndpointConfig[]) => void;
-  readonly #known: Map<string, readonly string[]> = new Map();
+  readonly #known: Map<string, readonly string[]>;
   #timer: Timer | undefined;
   #stopped = false;
+  /** Resolves when every name has been looked up once, whatever came of it. */
+  readonly first: Promise<void>;
 
-  constructor(endpoints: readonly EndpointConfig[], firstOnly: boolean, deps: ResolutionDeps, publish: (endpoints: EndpointConfig[]) => void) {
+  /** `before` is the resolution whose place this one takes: its answers stand until there are newer ones. */
+  constructor(endpoints: readonly EndpointConfig[], firstOnly: boolean, deps: ResolutionDeps, publish: (endpoints: EndpointConfig[]) => void, before?: Resolution) {
     this.#endpoints = endpoints;
     this.#firstOnly = firstOnly;
     this.#deps = deps;
     this.#publish = publish;
-    void this.#refresh();
+    this.#known = new Map(before === undefined ? [] : before.#known);
+    this.first = this.#refresh();
   }
 
   stop(): void {

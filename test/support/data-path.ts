@@ -7,7 +7,7 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { createEventClock } from '../../proxy/base/event-clock.ts';
 import { ProxyRuntime } from '../../proxy/server/proxy-runtime.ts';
 import type { Stream } from '../../proxy/stream/stream.ts';
-import { systemResolver } from '../../proxy/upstream/resolver.ts';
+import { systemResolver, type Resolver } from '../../proxy/upstream/resolver.ts';
 import { seededRandom } from '../../proxy/base/random.ts';
 import type { TestScope } from './scope.ts';
 import { eventually } from './scope.ts';
@@ -19,6 +19,8 @@ export interface DataPathOptions {
   /** Replaces the one route, which forwards everything to cluster `upstream`. */
   readonly routes?: readonly Partial<RouteConfig>[];
   readonly listener?: Partial<ListenerConfig>;
+  /** Default: the system's. */
+  readonly resolver?: Resolver;
 }
 
 export interface DataPath {
@@ -90,7 +92,7 @@ export async function startDataPath(t: TestScope, options: DataPathOptions): Pro
   const runtime = new ProxyRuntime({
     clock: createEventClock(),
     random: seededRandom(7),
-    resolver: systemResolver,
+    resolver: options.resolver ?? systemResolver,
     onComplete: (stream) => streams.push(stream),
     onExplained: (sentence) => explanations.push(sentence),
     onFilterError: (filter, error) => {
