@@ -16,8 +16,11 @@ export interface DataPlaneDeps {
 }
 
 export interface DataPlane {
-  /** Binds every listener. Rejects with a message for the user when a port or the access log cannot be had. */
-  start(): Promise<void>;
+  /**
+   * Binds every listener. Rejects with a message for the user when a port or the access log cannot be had. No pass-through
+   * leads to `adminPort`: the admin server trusts loopback, and so would trust whoever reaches the outbound port.
+   */
+  start(adminPort: number | undefined): Promise<void>;
   /** Rejects, with everything as before, when a listener cannot be bound. */
   applyDelta(delta: RuntimeDelta): Promise<void>;
   /** Of what serves; before the start, of what will. */

@@ -37,10 +37,10 @@ export class LocalDataPlane implements DataPlane {
     this.#runtime = this.#createRuntime();
   }
 
-  async start(): Promise<void> {
+  async start(adminPort: number | undefined): Promise<void> {
     const problem = this.#accessLogging.apply(this.#first.telemetry);
     if (problem !== undefined) throw new Error(`--access-log: ${problem}`);
-    await this.#runtime.start(this.#first);
+    await this.#runtime.start(this.#first, adminPort);
     this.#started = true;
   }
 

@@ -55,12 +55,13 @@ export class ProxyRuntime {
   /** Listeners that no longer accept but still have connections. */
   readonly #leaving: Set<HttpListener> = new Set();
   #config: RuntimeConfig | undefined;
+  #adminPort: number | undefined;
   #stopSweep: (() => void) | undefined;
 
   constructor(deps: ProxyRuntimeDeps) {
     this.#deps = deps;
     const own = createOwnAddresses();
-    const isOwnListener = (address: string, port: number): boolean => own.has(address) && this.#boundPortNumbers().has(port);
+    const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#boundPortNumbers().has(port));
     this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener });
     this.#runtime = { tables: this.#tables, clusters: this.#clusters, portless: this.#portless };
     this.#httpDeps = {
@@ -72,9 +73,10 @@ export class ProxyRuntime {
     };
   }
 
-  /** Binds every listener. Rejects with an error that names address and port, and then nothing is bound. */
-  async start(config: RuntimeConfig): Promise<BoundPorts> {
+  /** Binds every listener. Rejects with an error that names address and port, and then nothing is bound. `adminPort`: see DataPlane. */
+  async start(config: RuntimeConfig, adminPort?: number): Promise<BoundPorts> {
     this.#config = config;
+    this.#adminPort = adminPort;
     await this.#clusters.warm(Object.values(config.clusters));
     this.#clusters.apply(Object.values(config.clusters), []);
     for (const table of Object.values(config.routeTables)) this.#setTable(table.name, table.virtualHosts, []);

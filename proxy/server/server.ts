@@ -59,7 +59,7 @@ export class Server {
   async start(): Promise<void> {
     const { bootstrap, dataPlane, lifecycle } = this.#deps;
     await this.#sideServers.start();
-    await dataPlane.start();
+    await dataPlane.start(this.#sideServers.ports().admin);
     surviveBugs(this.#log, systemClock);
     this.#view.serving();
     this.#announce();

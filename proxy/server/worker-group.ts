@@ -48,6 +48,7 @@ export class WorkerGroup implements DataPlane {
   readonly #workers: Set<WorkerProcess> = new Set();
   readonly #replacements: Set<Timer> = new Set();
   #config: RuntimeConfig;
+  #adminPort: number | undefined;
   #logLevel: LogLevel;
   #merged: MergedReport;
   /** Starts and deltas one after the other, so that no worker misses a delta while it starts. */
@@ -64,7 +65,8 @@ export class WorkerGroup implements DataPlane {
     this.#merged = mergeReports([], config);
   }
 
-  async start(): Promise<void> {
+  async start(adminPort: number | undefined): Promise<void> {
+    this.#adminPort = adminPort;
     // A mesh's connections are few and long: left to the kernel, one worker takes a dozen that come together.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({ serialization: 'advanced' });
@@ -153,7 +155,7 @@ export class WorkerGroup implements DataPlane {
     const worker = new WorkerProcess(cluster.fork({ [WORKER_VARIABLE]: '1' }));
     await worker.online;
     const config = { ...this.#config, listeners: await this.#ports.pin(this.#config.listeners) };
-    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, logLevel: this.#logLevel }, START_WITHIN_MS);
+    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
     if (outcome.kind !== 'done') {
       worker.kill();
       throw new Error(outcome.kind === 'refused' ? outcome.message : `a worker ended before it served (${await worker.ended})`);

@@ -10,7 +10,13 @@ export const WORKER_VARIABLE = 'OUTRIDER_WORKER';
 
 /** Supervisor to worker. */
 export type WorkerOrder =
-  | { readonly kind: 'start'; readonly config: RuntimeConfig; readonly accessLog: Bootstrap['accessLog']; readonly logLevel: LogLevel }
+  | {
+      readonly kind: 'start';
+      readonly config: RuntimeConfig;
+      readonly accessLog: Bootstrap['accessLog'];
+      readonly logLevel: LogLevel;
+      readonly adminPort: number | undefined;
+    }
   | { readonly kind: 'apply'; readonly delta: RuntimeDelta }
   | { readonly kind: 'report' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }

@@ -63,10 +63,10 @@ class Worker {
     });
   }
 
-  async #start({ config, accessLog, logLevel }: Extract<WorkerOrder, { readonly kind: 'start' }>): Promise<void> {
+  async #start({ config, accessLog, logLevel, adminPort }: Extract<WorkerOrder, { readonly kind: 'start' }>): Promise<void> {
     const processLog = createProcessLog({ level: logLevel, clock: systemClock });
     const dataPlane = new LocalDataPlane({ config, processLog, accessLog }, true);
-    await dataPlane.start();
+    await dataPlane.start(adminPort);
     surviveBugs(processLog.scoped('worker'), systemClock);
     this.#processLog = processLog;
     this.#dataPlane = dataPlane;

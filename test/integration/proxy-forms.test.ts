@@ -106,12 +106,20 @@ t.test('CONNECT stands for a captured connection', async (t) => {
         for (const name of ['127.0.0.1', 'localhost', '2130706433']) t.equal(await tunnelled(t, `${name}:${outbound}`, notHttp), '', name);
       },
     },
+    {
+      name: 'nor to its admin port, which takes what begins with an empty line for HTTP',
+      snapshot: [],
+      also: async (t) => {
+        const { admin } = await mesh.bound();
+        t.equal(await tunnelled(t, `127.0.0.1:${admin}`, '\r\nGET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n'), '');
+      },
+    },
   ]);
 });
 
 t.test('a request that names the proxy itself', async (t) => {
   const mesh = await EchoMesh.start(t, { upstreams: ['v1'] });
-  const { outbound: port, inbound } = await mesh.bound();
+  const { outbound: port, inbound, admin } = await mesh.bound();
   const loop = { status: 502, text: '', log: { response_code_details: 'passthrough_loop_rejected' } };
   const names = ['localhost', '127.0.0.1', '127.1', '0.0.0.0', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '2130706433'];
   await mesh.play(t, [
@@ -119,6 +127,11 @@ t.test('a request that names the proxy itself', async (t) => {
       name: 'is refused, however it is spelt, and leaves the others alone',
       snapshot: [service('reviews', { workloads: [mesh.at('v1')] })],
       ask: [...names.map((name) => [{ host: `${name}:${port}` }, loop] as const), [{ host: `127.0.0.1:${inbound}` }, loop], [{ host: `127.0.0.1:${port}`, via: 'inbound' }, loop], ['/', 'v1']],
+    },
+    {
+      name: 'never reaches its admin port, which trusts loopback',
+      snapshot: [service('reviews', { workloads: [mesh.at('v1')] })],
+      ask: names.map((name) => [{ host: `${name}:${admin}` }, loop] as const),
     },
   ]);
 });
