@@ -162,7 +162,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     const { info } = this;
     const now = this.#listener.deps.clock.now();
     info.responseHeadMs = now;
-    info.upstreamServiceTimeMs = Math.max(0, Math.round(now - (info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs)));
+    info.upstreamServiceTimeMs = Math.max(0, Math.floor(now - (info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs)));
     info.details = 'via_upstream';
     head.headers.set('x-envoy-upstream-service-time', String(info.upstreamServiceTimeMs));
     const replacement = this.#filterResponse(head, this.#destination?.responseOps);

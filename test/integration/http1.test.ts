@@ -36,7 +36,11 @@ t.test('keep-alive: one upstream connection, many requests', async (t) => {
   const upstream = await Upstream.start(t);
   const proxy = await startDataPath(t, { upstreamPort: upstream.port });
   const client = await RawClient.connect(t, proxy.port);
-  for (let i = 0; i < 20; i++) t.equal((await client.exchange({ path: `/${i}` })).status, 200);
+  for (let i = 0; i < 20; i++) {
+    t.equal((await client.exchange({ path: `/${i}` })).status, 200);
+    const { info } = await proxy.completed();
+    t.ok(info.upstreamServiceTimeMs <= Math.floor(info.endMs - info.startMs), 'the upstream took no longer than the whole');
+  }
   t.equal(upstream.connections.length, 1);
   t.equal(client.ending, undefined);
 });
@@ -175,6 +179,7 @@ t.test('a downstream that leaves is propagated upstream at once', async (t) => {
     const { info } = await proxy.completed();
     t.match(info, { responseCode: 0, details: 'downstream_remote_disconnect', bytesSent: 0 }, leave);
     t.equal(info.downstreamRemoteAddress.startsWith('127.0.0.1:'), true, 'the line can still name the peer');
+    t.match(info.upstreamLocalAddress, /^127\.0\.0\.1:\d+$/, 'and the connection that was cut');
   }
 });
 

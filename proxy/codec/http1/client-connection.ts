@@ -41,6 +41,9 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   /** Something of the response to the current request has been read: it must not be sent again. */
   answered = false;
 
+  /** `10.0.0.9:41234`. Read at once: a request that is cut short is logged when the socket no longer knows. */
+  readonly localAddress: string | undefined;
+
   readonly #socket: Socket;
   readonly #out: SocketWriter;
   readonly #owner: ClientConnectionOwner;
@@ -58,24 +61,16 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   #paused = false;
   /** Set when an exchange ended inside a read: whatever follows in that read must not meet the next request. */
   #releaseDue = false;
-  #localAddress: string | undefined;
 
   constructor(socket: Socket, owner: ClientConnectionOwner, clock: EventClock) {
     this.#socket = socket;
     this.#owner = owner;
     this.#clock = clock;
+    this.localAddress = socket.localAddress === undefined ? undefined : joinAddress(socket.localAddress, socket.localPort);
     this.#out = new SocketWriter(socket, () => this.#receiver?.onUpstreamDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#fail('connection_termination'));
     socket.on('close', () => this.#fail('connection_termination'));
-  }
-
-  /** `10.0.0.9:41234`; undefined once the connection is gone and nobody had asked before. */
-  get localAddress(): string | undefined {
-    if (this.#localAddress === undefined && this.#socket.localAddress !== undefined) {
-      this.#localAddress = joinAddress(this.#socket.localAddress, this.#socket.localPort);
-    }
-    return this.#localAddress;
   }
 
   get closed(): boolean {
