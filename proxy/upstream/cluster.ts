@@ -95,6 +95,7 @@ export class Cluster implements UpstreamClusterView {
       tlsMode: 'disabled',
     };
     const key = hostAddress(endpoint);
+    this.#used = true;
     let host = this.#hosts.get(key);
     if (host === undefined) {
       if (this.#hosts.size >= ORIGINAL_DST_LIMIT) this.#dropOldestOriginal();
@@ -159,6 +160,8 @@ export class Cluster implements UpstreamClusterView {
     }
     if (!sameKeys(this.#hosts, next)) this.stats.membershipChange++;
     for (const [key, host] of this.#hosts) if (!next.has(key)) host.pool.drain();
+    // These are here because the configuration says so, however long ago a request named one of them.
+    this.#lastUsedMs.clear();
     this.#hosts = next;
     this.#balancer = this.#createBalancer([...next.values()]);
   }

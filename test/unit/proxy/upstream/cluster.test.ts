@@ -1,0 +1,39 @@
+/** Hosts that requests name (PASSTHROUGH) beside hosts that the configuration names: who may go when idle. */
+
+import t from 'tap';
+import type { ClusterConfig } from '../../../../config/runtime/cluster.ts';
+import { createEventClock } from '../../../../proxy/base/event-clock.ts';
+import { Cluster } from '../../../../proxy/upstream/cluster.ts';
+import { TestClock } from '../../../support/clock.ts';
+import { clusterOf } from '../../../support/data-path.ts';
+
+const IDLE_MS = 61_000;
+const passthrough: Partial<ClusterConfig> = { loadBalancer: { policy: 'PASSTHROUGH', origin: 'default' } };
+
+function started(config: ClusterConfig): { readonly cluster: Cluster; readonly idle: () => void } {
+  const source = new TestClock();
+  const clock = createEventClock(source);
+  const cluster = new Cluster(config, { clock, random: () => 0, resolver: async () => [] });
+  const idle = (): void => {
+    source.advance(IDLE_MS);
+    clock.tick();
+    cluster.sweep(clock.now());
+  };
+  return { cluster, idle };
+}
+
+t.test('a named destination goes when nobody has asked for it for a while', async (t) => {
+  const { cluster, idle } = started(clusterOf('c', 80, passthrough));
+  cluster.pickOriginal('127.0.0.1', 81);
+  idle();
+  t.same([...cluster.hosts], []);
+});
+
+t.test('an endpoint stays, although requests named it before the policy changed', async (t) => {
+  const { cluster, idle } = started(clusterOf('c', 80, passthrough));
+  const host = cluster.pickOriginal('127.0.0.1', 80);
+  cluster.update(clusterOf('c', 80));
+  t.equal(cluster.pick(), host, 'with its connections');
+  idle();
+  t.equal([...cluster.hosts].length, 1);
+});
