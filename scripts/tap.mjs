@@ -37,7 +37,7 @@ export async function runTests(chosen) {
 async function runFile(file) {
   const report = new Report(relative(join(root, 'dist', 'test'), file).replace(/\.test\.js$/, ''));
   const started = performance.now();
-  const child = spawn(process.execPath, ['--enable-source-maps', file], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--enable-source-maps', file], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TAP_TIMEOUT: String(LIMIT_MS / 1000) } });
   const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
