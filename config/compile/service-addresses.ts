@@ -37,11 +37,12 @@ export function indexServiceAddresses(snapshot: Snapshot, workloads: Workloads):
   return {
     of: (service) => {
       const key = keyOf(service);
-      const includeUnready = service.declared.kind === 'Service' && service.declared.spec.publishNotReadyAddresses === true;
-      const ofSlices = slices.get(key)?.flatMap((slice) => sliceAddresses(slice, includeUnready, workloads));
+      const spec = service.declared.kind === 'Service' ? service.declared.spec : undefined;
+      const asked: AskedService = { includeUnready: spec?.publishNotReadyAddresses === true, selector: spec?.selector, workloads };
+      const ofSlices = slices.get(key)?.flatMap((slice) => sliceAddresses(slice, asked));
       if (ofSlices !== undefined) return ofSlices;
       const legacy = endpoints.get(key);
-      return legacy === undefined ? undefined : endpointsAddresses(legacy, includeUnready, workloads);
+      return legacy === undefined ? undefined : endpointsAddresses(legacy, asked);
     },
   };
 }
@@ -60,15 +61,23 @@ function groupSlices(slices: readonly Resource<EndpointSliceBody>[]): ReadonlyMa
   return groups;
 }
 
-function sliceAddresses({ metadata, spec }: Resource<EndpointSliceBody>, includeUnready: boolean, workloads: Workloads): readonly ServiceAddress[] {
+/** The Service whose addresses are asked for. */
+interface AskedService {
+  /** `publishNotReadyAddresses` */
+  readonly includeUnready: boolean;
+  readonly selector: Labels | undefined;
+  readonly workloads: Workloads;
+}
+
+function sliceAddresses({ metadata, spec }: Resource<EndpointSliceBody>, asked: AskedService): readonly ServiceAddress[] {
   const ports = tcpPorts(spec.ports);
   const labels = ownLabels(metadata.labels);
-  return spec.endpoints.filter((endpoint) => isServing(endpoint, includeUnready)).flatMap((endpoint) => {
+  return spec.endpoints.filter((endpoint) => isServing(endpoint, asked.includeUnready)).flatMap((endpoint) => {
     // The addresses of one entry all lead to the same place, so the first stands for it.
     const address = endpoint.addresses[0];
     if (address === undefined) return [];
     const { targetRef, nodeName, zone } = endpoint;
-    const details = whoRunsAt(address, targetRef, { namespace: metadata.namespace, labels, zone }, workloads);
+    const details = whoRunsAt(address, targetRef, { namespace: metadata.namespace, labels, zone }, asked);
     return [{ address, ports, nodeName, podName: targetRef?.name, details }];
   });
 }
@@ -79,25 +88,25 @@ function isServing({ conditions }: SliceEndpoint, includeUnready: boolean): bool
   return conditions?.ready !== false || includeUnready;
 }
 
-function endpointsAddresses({ metadata, spec }: Resource<EndpointsBody>, includeUnready: boolean, workloads: Workloads): readonly ServiceAddress[] {
+function endpointsAddresses({ metadata, spec }: Resource<EndpointsBody>, asked: AskedService): readonly ServiceAddress[] {
   const labels = ownLabels(metadata.labels);
   return spec.subsets.flatMap((subset) => {
     const ports = tcpPorts(subset.ports);
-    const addresses: readonly EndpointAddress[] = includeUnready ? [...subset.addresses, ...subset.notReadyAddresses] : subset.addresses;
+    const addresses: readonly EndpointAddress[] = asked.includeUnready ? [...subset.addresses, ...subset.notReadyAddresses] : subset.addresses;
     return addresses.map(({ ip, targetRef, nodeName }) => {
-      const details = whoRunsAt(ip, targetRef, { namespace: metadata.namespace, labels, zone: undefined }, workloads);
+      const details = whoRunsAt(ip, targetRef, { namespace: metadata.namespace, labels, zone: undefined }, asked);
       return { address: ip, ports, nodeName, podName: targetRef?.name, details };
     });
   });
 }
 
 /**
- * The Pod that the entry names, else the only Pod at the address, else what the slice's own labels say: so that a
- * snapshot of test services on one machine can do without Pods.
+ * The Pod that the entry names, else the only Pod at the address that the Service selects, else what the slice's own
+ * labels say: so that a snapshot of test services on one machine, where everybody has one address, can do without Pods.
  */
-function whoRunsAt(address: string, targetRef: ObjectReference | undefined, slice: { readonly namespace: string; readonly labels: Labels; readonly zone: string | undefined }, workloads: Workloads): WorkloadDetails {
+function whoRunsAt(address: string, targetRef: ObjectReference | undefined, slice: { readonly namespace: string; readonly labels: Labels; readonly zone: string | undefined }, { selector, workloads }: AskedService): WorkloadDetails {
   const named = targetRef?.name === undefined || (targetRef.kind ?? 'Pod') !== 'Pod' ? undefined : workloads.pod(targetRef.namespace ?? slice.namespace, targetRef.name);
-  const pod = named ?? workloads.podAt(address);
+  const pod = named ?? workloads.podAt(address, slice.namespace, selector);
   return pod === undefined ? labelDetails(slice.labels, slice.namespace, slice.zone) : podDetails(pod, slice.zone);
 }
 

@@ -5,7 +5,7 @@ import type { PodBody } from '../resources/pod.ts';
 import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
 import type { EndpointConfig } from '../runtime/endpoint.ts';
 import type { Labels } from './labels.ts';
-import { LabelIndex } from './labels.ts';
+import { isEmpty, LabelIndex } from './labels.ts';
 import { workloadFacts } from './workload-facts.ts';
 
 /** What an endpoint's address does not say: who runs there. */
@@ -16,8 +16,8 @@ export interface WorkloadDetails {
 
 export interface Workloads {
   pod(namespace: string, name: string): Resource<PodBody> | undefined;
-  /** The Pod at this address, if there is exactly one. */
-  podAt(address: string): Resource<PodBody> | undefined;
+  /** The Pod of the namespace with these labels (without any: of all Pods) at this address, if there is exactly one. */
+  podAt(address: string, namespace: string, selector: Labels | undefined): Resource<PodBody> | undefined;
   /** Pods of the namespace with these labels (not empty). */
   selectPods(namespace: string, selector: Labels): readonly Resource<PodBody>[];
   selectEntries(namespace: string, selector: Labels): readonly Resource<WorkloadEntrySpec>[];
@@ -31,7 +31,11 @@ export function indexWorkloads(snapshot: Snapshot): Workloads {
   const entries = once(() => new LabelIndex(snapshot.workloadEntries, (entry) => entry.metadata.namespace, entryLabels));
   return {
     pod: (namespace, name) => byName().get(`${namespace}/${name}`),
-    podAt: (address) => byAddress().get(address) ?? undefined,
+    podAt: (address, namespace, selector) => {
+      if (selector === undefined || isEmpty(selector)) return byAddress().get(address) ?? undefined;
+      const [pod, ...others] = pods().select(namespace, selector).filter((candidate) => podAddresses(candidate).includes(address));
+      return others.length === 0 ? pod : undefined;
+    },
     selectPods: (namespace, selector) => pods().select(namespace, selector),
     selectEntries: (namespace, selector) => entries().select(namespace, selector),
   };
