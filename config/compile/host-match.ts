@@ -1,6 +1,6 @@
 /** Wildcard host names: who covers whom, and which of many is the most specific (istio-api.md 1.3). All names in lower case. */
 
-/** `*` or `*.suffix`. */
+/** `*`, `*.suffix` or a partial wildcard, `*suffix`. */
 export function isWildcard(host: string): boolean {
   return host.startsWith('*');
 }
@@ -30,14 +30,20 @@ export function intersectHosts(left: readonly string[], right: readonly string[]
   return [...result];
 }
 
+/** `*foo.com` or `*-foo.com`: not a whole label. */
+export function isPartialWildcard(host: string): boolean {
+  return isWildcard(host) && host.length > 1 && host[1] !== '.';
+}
+
 /**
  * The wildcards that cover `host`, most specific first: for `a.b.c` `*.b.c`, `*.c`, `*`; a wildcard counts as covering
- * itself. Looked up one by one in a map, this replaces a scan over every wildcard there is.
+ * itself. Looked up one by one in a map, this replaces a scan over every wildcard there is. `partial` adds the partial
+ * ones, as many as the name has letters.
  */
-export function* wildcardsOver(host: string): Generator<string> {
+export function* wildcardsOver(host: string, partial = false): Generator<string> {
   if (isWildcard(host)) yield host;
-  const start = host.startsWith('*.') ? 2 : 0;
-  for (let dot = host.indexOf('.', start); dot !== -1; dot = host.indexOf('.', dot + 1)) yield `*${host.slice(dot)}`;
+  if (partial) for (let at = isWildcard(host) ? 2 : 1; at < host.length; at++) yield `*${host.slice(at)}`;
+  else for (let dot = host.indexOf('.', host.startsWith('*.') ? 2 : 1); dot !== -1; dot = host.indexOf('.', dot + 1)) yield `*${host.slice(dot)}`;
   if (host !== '*') yield '*';
 }
 
@@ -45,9 +51,22 @@ export function* wildcardsOver(host: string): Generator<string> {
 export function mostSpecific<T>(entries: ReadonlyMap<string, T>, host: string): T | undefined {
   const exact = entries.get(host);
   if (exact !== undefined) return exact;
-  for (const wildcard of wildcardsOver(host)) {
+  for (const wildcard of wildcardsOver(host, hasPartialWildcard(entries))) {
     const entry = entries.get(wildcard);
     if (entry !== undefined) return entry;
   }
   return undefined;
+}
+
+/** Per map, with the size it was found at: maps of hosts only grow. */
+const partialWildcards = new WeakMap<ReadonlyMap<string, unknown>, { readonly size: number; readonly found: boolean }>();
+
+/** Partial wildcards are rare and looking for them is dear, so a map is asked once whether it has any. */
+function hasPartialWildcard(entries: ReadonlyMap<string, unknown>): boolean {
+  const known = partialWildcards.get(entries);
+  if (known?.size === entries.size) return known.found;
+  let found = false;
+  for (const host of entries.keys()) found ||= isPartialWildcard(host);
+  partialWildcards.set(entries, { size: entries.size, found });
+  return found;
 }

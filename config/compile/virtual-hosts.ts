@@ -2,7 +2,7 @@
 
 import { originOf } from '../load/types.ts';
 import type { RouteConfig, VirtualHostConfig } from '../runtime/route.ts';
-import { isWildcard, wildcardsOver } from './host-match.ts';
+import { covers, isPartialWildcard, isWildcard, mostSpecific, wildcardsOver } from './host-match.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
 import { httpPorts, onlyHttpPort } from './mesh-service.ts';
@@ -88,11 +88,8 @@ class VirtualHostBuilder {
   }
 
   #longestWildcard(host: string): readonly PreparedVirtualService[] {
-    for (const wildcard of wildcardsOver(host)) {
-      const found = this.#input.virtualServices.wildcard(wildcard);
-      if (found !== undefined) return [found];
-    }
-    return [];
+    const found = this.#input.virtualServices.longestWildcard(host);
+    return found === undefined ? [] : [found];
   }
 
   /** In order of precedence: those that own a service here and, on port 80, all others too. */
@@ -111,10 +108,10 @@ class VirtualHostBuilder {
   #isKnownHost(host: string): boolean {
     if (this.#registry.has(host)) return true;
     if (!isWildcard(host)) return false;
+    if (mostSpecific(this.#registry, host) !== undefined) return true;
+    if (isPartialWildcard(host)) return [...this.#registry.keys()].some((known) => covers(host, known));
     this.#coveredWildcards ??= new Set([...this.#registry.keys()].flatMap((known) => [...wildcardsOver(known)]));
-    if (this.#coveredWildcards.has(host)) return true;
-    for (const wildcard of wildcardsOver(host)) if (this.#registry.has(wildcard)) return true;
-    return false;
+    return this.#coveredWildcards.has(host);
   }
 
   /** A host of the VirtualService that is no service on this port: only as written. */

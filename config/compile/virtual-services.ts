@@ -6,7 +6,7 @@ import type { VirtualServiceSpec } from '../resources/virtual-service.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import type { HttpRule } from './http-rule.ts';
 import { delegatedRules } from './delegates.ts';
-import { isWildcard } from './host-match.ts';
+import { isWildcard, mostSpecific } from './host-match.ts';
 import type { MeshSettings } from './mesh.ts';
 import { MESH_GATEWAY, resolveGateway, resolveHost } from './names.ts';
 import { compareAge } from './order.ts';
@@ -74,9 +74,9 @@ export class VirtualServiceIndex {
     return this.#exact.get(host) ?? [];
   }
 
-  /** The first that has exactly this wildcard. */
-  wildcard(host: string): PreparedVirtualService | undefined {
-    return this.#wildcard.get(host);
+  /** The first that has the longest wildcard over `host`. */
+  longestWildcard(host: string): PreparedVirtualService | undefined {
+    return mostSpecific(this.#wildcard, host);
   }
 
   #add(host: string, virtualService: PreparedVirtualService): void {

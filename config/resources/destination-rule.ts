@@ -7,7 +7,7 @@ import type { Report, Schema } from './schema.ts';
 import { list, object } from './schema.ts';
 import { trafficPolicy } from './traffic-policy/traffic-policy.ts';
 import type { TrafficPolicy } from './traffic-policy/types.ts';
-import { checkedText, exportTo, hostProblem, labels, nameLabel, selectorLabels } from './values.ts';
+import { exportTo, hostName, labels, nameLabel, selectorLabels } from './values.ts';
 
 export type * from './traffic-policy/types.ts';
 
@@ -34,7 +34,7 @@ export interface ClientSelector {
 
 const spec: Schema<DestinationRuleSpec> = object<DestinationRuleSpec>(
   {
-    host: checkedText((host) => hostProblem(host)),
+    host: hostName(),
     trafficPolicy,
     subsets: list(object<Subset>({ name: nameLabel, labels, trafficPolicy }, { required: ['name'] }), { check: checkSubsets }),
     exportTo: exportTo({ none: false }),

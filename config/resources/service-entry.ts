@@ -6,7 +6,7 @@ import { istioVersions, specKind } from './kind.ts';
 import type { Report, Schema } from './schema.ts';
 import { checked, list, object, oneName, portNumber, text } from './schema.ts';
 import { isHttp, isTls, sniffableProtocol } from './server-port.ts';
-import { checkedText, exportTo, hostProblem, nameLabel, selectorLabels, subnet } from './values.ts';
+import { exportTo, hostName, nameLabel, selectorLabels, subnet } from './values.ts';
 import type { WorkloadEntrySpec } from './workload-entry.ts';
 import { isUnixAddress, workloadEntrySpec } from './workload-entry.ts';
 
@@ -46,10 +46,7 @@ const servicePort: Schema<ServicePort> = object<ServicePort>(
   { required: ['number', 'name'] },
 );
 
-const host = checkedText((value) => {
-  if (value === '*') return 'a ServiceEntry for every host ("*") is not allowed; name a domain such as "*.example.com"';
-  return hostProblem(value);
-});
+const host = hostName((value) => (value === '*' ? 'a ServiceEntry for every host ("*") is not allowed; name a domain such as "*.example.com"' : undefined));
 
 const fields: Schema<ServiceEntrySpec> = object<ServiceEntrySpec>(
   {

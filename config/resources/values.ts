@@ -99,20 +99,35 @@ export function nameLabelProblem(value: string): string | undefined {
 
 export const nameLabel: Schema<string> = checkedText(nameLabelProblem);
 
-/** Why text is no host name; letters of either case, a trailing dot refused; wildcard only as the whole left-most label. */
-export function hostProblem(host: string, options: { readonly wildcard?: boolean; readonly ip?: boolean } = {}): string | undefined {
-  const { wildcard = true, ip = true } = options;
+/**
+ * Why text is no host name; letters of either case, a trailing dot refused; wildcard only as the whole left-most label,
+ * or with `partial` as its beginning.
+ */
+export function hostProblem(host: string, options: { readonly wildcard?: boolean; readonly partial?: boolean; readonly ip?: boolean } = {}): string | undefined {
+  const { wildcard = true, partial = false, ip = true } = options;
   const shown = JSON.stringify(host);
   if (host === '') return 'must not be empty';
   if (isIP(host) !== 0) return ip ? undefined : `${shown} is an IP address, a host name is needed`;
   if (/^[^:]+:\d+$/.test(host)) return `${shown} must not have a port`;
-  const name = host === '*' ? '' : host.replace(/^\*\./, '');
+  const name = host === '*' ? '' : host.replace(partial ? /^\*[.-]?/ : /^\*\./, '');
   if (host.includes('*') && !wildcard) return `${shown} must not have a wildcard`;
   if (name.includes('*')) return `${shown}: a wildcard is only allowed as the whole left-most label ("*.example.com") or alone`;
   if (host === '*') return undefined;
   if (host.length > 255) return `${shown} is longer than 255 characters`;
   const bad = name.split('.').find((label) => !/^[a-zA-Z0-9_]([-a-zA-Z0-9_]{0,61}[a-zA-Z0-9_])?$/.test(label));
   return bad === undefined ? undefined : `${shown} is not a host name: label ${JSON.stringify(bad)} is not valid`;
+}
+
+/**
+ * A host or wildcard of a VirtualService, DestinationRule or ServiceEntry, with a rule of the kind's own. Istio takes
+ * `*foo.com` there and warns (it refuses it in Gateways and Sidecars): it covers `barfoo.com` too.
+ */
+export function hostName(problemOf: (value: string) => string | undefined = () => undefined): Schema<string> {
+  return checked(text, (value, report) => {
+    const problem = problemOf(value) ?? hostProblem(value, { partial: true });
+    if (problem !== undefined) report.error([], problem);
+    else if (/^\*[^.]/.test(value)) report.warning([], `${JSON.stringify(value)} is a partial wildcard: it covers every name with this ending; write "*.${value.replace(/^\*-?/, '')}" for the names under a domain`);
+  });
 }
 
 /** Text that a rule accepts or explains. */

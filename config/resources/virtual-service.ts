@@ -3,7 +3,7 @@
 import type { KindParser } from './kind.ts';
 import { istioVersions, specKind } from './kind.ts';
 import { list, object } from './schema.ts';
-import { all, checkedText, exportTo, hostProblem } from './values.ts';
+import { all, exportTo, hostName } from './values.ts';
 import { gatewayNames } from './virtual-service/gateway-name.ts';
 import { httpRoute } from './virtual-service/http-route.ts';
 import { tcpRoute, tlsRoute } from './virtual-service/l4-route.ts';
@@ -17,7 +17,7 @@ export const virtualService: KindParser<VirtualServiceSpec> = specKind(
   { kind: 'VirtualService', apiVersions: istioVersions('networking', 'v1', 'v1beta1', 'v1alpha3') },
   object<VirtualServiceSpec>(
     {
-      hosts: list(checkedText((host) => hostProblem(host))),
+      hosts: list(hostName()),
       gateways: gatewayNames,
       http: list(httpRoute),
       tls: list(tlsRoute),

@@ -76,5 +76,5 @@ function hostsOverlap(one: string, other: string): boolean {
 function covers(host: string, name: string): boolean {
   const [pattern, other] = [host.toLowerCase(), name.toLowerCase()];
   if (pattern === other || pattern === '*') return true;
-  return pattern.startsWith('*.') && other !== '*' && other.replace(/^\*/, '').endsWith(pattern.slice(1));
+  return pattern.startsWith('*') && other !== '*' && other.replace(/^\*/, '').endsWith(pattern.slice(1));
 }

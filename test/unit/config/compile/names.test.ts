@@ -48,6 +48,11 @@ t.test('wildcards', async (t) => {
     ['*', 'anything', true, true],
     ['a.com', 'a.com', true, true],
     ['a.com', 'b.com', false, false],
+    ['*foo.com', 'barfoo.com', true, true],
+    ['*foo.com', 'a.foo.com', true, true],
+    ['*foo.com', '*.foo.com', true, true],
+    ['*foo.com', 'foo.com', false, false],
+    ['*-foo.com', 'bar-foo.com', true, true],
   ];
   for (const [outer, inner, covered, either] of cases) {
     t.equal(covers(outer, inner), covered, `${outer} covers ${inner}`);
@@ -60,7 +65,8 @@ t.test('wildcards', async (t) => {
 t.test('the most specific entry is the one a scan over all of them finds', async () => {
   const label = fc.constantFrom('a', 'b', 'c');
   const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'));
-  const host = fc.oneof(name, name.map((suffix) => `*.${suffix}`), fc.constant('*'));
+  const wildcard = fc.oneof({ weight: 4, arbitrary: fc.constant('*.') }, fc.constantFrom('*', '*a'));
+  const host = fc.oneof(name, fc.tuple(wildcard, name).map(([start, suffix]) => `${start}${suffix}`), fc.constant('*'));
   const moreSpecific = (a: string, b: string): number => Number(a.startsWith('*')) - Number(b.startsWith('*')) || b.length - a.length;
   fc.assert(
     fc.property(fc.uniqueArray(host, { maxLength: 12 }), host, (hosts, wanted) => {

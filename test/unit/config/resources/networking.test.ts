@@ -87,6 +87,12 @@ t.test('VirtualService: legal forms', async (t) => {
   t.strictSame(said('VirtualService', { hosts: ['*', ], gateways: ['g', 'other/g'], http: [{ route }] }), []);
   t.strictSame(said('VirtualService', { hosts: ['10.0.0.1', '2001:db8::1', '*.a.com', 'b_c.d'], exportTo: ['.', 'other'], http: [{ route }] }), []);
   t.strictSame(said('VirtualService', { http: [{ route }] }), []);
+  const partial = /^-:1:\d+: \S+ ns\/a: spec\.\S+: warning: "\*foo\.com" is a partial wildcard.*write "\*\.foo\.com" for the names under a domain \[IST0133\]$/;
+  t.match(said('VirtualService', { hosts: ['*foo.com'], http: [{ route }] }), [partial], 'partial wildcards: Istio warns');
+  t.match(said('DestinationRule', { host: '*foo.com', subsets: [{ name: 'x' }] }), [partial]);
+  t.match(said('ServiceEntry', { hosts: ['*foo.com'], ports: [{ number: 80, name: 'http' }], resolution: 'NONE' }), [partial]);
+  t.match(said('Gateway', { servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*foo.com'] }] }), [/a wildcard is only allowed as the whole left-most label/], 'and refuses them here');
+  t.match(said('Sidecar', { egress: [{ hosts: ['*/*foo.com'] }] }), [/a wildcard is only allowed as the whole left-most label/]);
   t.strictSame(said('VirtualService', { hosts: ['a'], gateways: ['g'], http: [{ match: [{ headers: { '@request.auth.claims.sub': { exact: 'x' }, '@request.auth.claims[a][b.c]': { exact: 'y' } } }], route }] }), []);
   t.strictSame(said('VirtualService', { hosts: ['*.a.com'], tls: [{ match: [{ sniHosts: ['x.a.com', '*.y.a.com'], port: 443, destinationSubnets: ['10.0.0.0/8', '::/0'] }], route }] }), []);
   t.strictSame(said('VirtualService', { hosts: ['a'], tcp: [{ route }, { match: [{ port: 1 }], route: [{ destination: { host: 'a' }, weight: 1 }] }] }), []);

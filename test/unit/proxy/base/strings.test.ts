@@ -81,6 +81,14 @@ t.test('domains: exact, longest suffix, any', (t) => {
   t.equal(map.delete('*'), true);
   t.equal(map.delete('*'), false);
   t.equal(map.lookup('other.org'), undefined);
+
+  map.set('*foo.com', 'partial');
+  map.set('*-b.foo.com', 'longer');
+  map.set('*.foo.com', 'label');
+  t.same(['barfoo.com', 'a.barfoo.com', 'foo.com', 'a.foo.com', 'a-b.foo.com', '-b.foo.com', 'a.com'].map((host) => map.matchedDomain(host)), ['*foo.com', '*foo.com', '*.com', '*.foo.com', '*-b.foo.com', '*.foo.com', '*.com'], 'partial wildcards');
+  t.same(['barfoo.com', 'a.foo.com', 'a-b.foo.com'].map((host) => map.lookup(host)), ['partial', 'label', 'longer']);
+  t.equal(map.delete('*foo.com'), true);
+  t.equal(map.lookup('barfoo.com'), '*.com');
   t.end();
 });
 
