@@ -62,12 +62,21 @@ class CachingLoader implements Loader {
     const builder = new SnapshotBuilder();
     const reader = new DocumentReader(this.#remembered);
     for (const source of readSources(paths, { limitBytes: this.#limitBytes, stdin })) {
-      if ('text' in source) readFile(source, reader, builder);
-      else builder.problems([source]);
+      if (!('text' in source)) builder.problems([source]);
+      else {
+        if (source.text.trim() === '') builder.problems([emptyFile(source.name)]);
+        readFile(source, reader, builder);
+      }
     }
     this.#remembered = reader.used;
     return builder.finish();
   }
+}
+
+/** A file that is being rewritten is empty for a moment; serving without what it holds would lose requests. */
+function emptyFile(file: string): Problem {
+  const message = 'the file is empty; delete it, or put a comment in it if that is meant';
+  return { severity: 'error', file, line: 1, column: 1, resource: '', path: '', message };
 }
 
 /** Texts to parsed documents, out of what the last load remembered where possible. */

@@ -103,6 +103,12 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     else this.#forward();
   }
 
+  /** A bug ended the work on this stream: 500, or a cut where an answer has begun. */
+  fail(): void {
+    if (this.#responseStarted) this.onUpstreamCut(0, INTERNAL_ERROR.details);
+    else this.#reply(INTERNAL_ERROR);
+  }
+
   // RequestReceiver: from the downstream codec
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {

@@ -58,7 +58,12 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
 
   onRequest(writer: ResponseWriter, request: RequestHead, facts: RequestFacts): RequestReceiver {
     const stream = new ActiveStream(this, writer, request, facts);
-    stream.begin(facts);
+    try {
+      stream.begin(facts);
+    } catch (error) {
+      reportBug(error);
+      stream.fail();
+    }
     return stream;
   }
 

@@ -25,6 +25,7 @@ function checkOperations(value: HeaderOperations, isRequest: boolean, at: Path, 
     for (const [name, text] of entries) {
       const problem = namedProblem(name, isRequest) ?? headerValueProblem(text) ?? (isAuthority(name) ? targetTextProblem(text) : undefined);
       if (problem !== undefined) report.error([...at, operation, name], problem);
+      else if (isFraming(name)) report.warning([...at, operation, name], `${JSON.stringify(name)} has no effect: the proxy frames every message itself`);
     }
     const authorities = entries.filter(([name]) => isAuthority(name));
     if (authorities.length > 1) report.error([...at, operation, authorities[1]![0]], 'the authority is set twice (host and :authority are the same)');
@@ -32,6 +33,7 @@ function checkOperations(value: HeaderOperations, isRequest: boolean, at: Path, 
   for (const [index, name] of (value.remove ?? []).entries()) {
     const problem = isAuthority(name) ? `${JSON.stringify(name)} cannot be removed` : headerNameProblem(name);
     if (problem !== undefined) report.error([...at, 'remove', index], problem);
+    else if (isFraming(name)) report.warning([...at, 'remove', index], `${JSON.stringify(name)} has no effect: the proxy frames every message itself`);
   }
 }
 
@@ -39,6 +41,11 @@ function namedProblem(name: string, isRequest: boolean): string | undefined {
   if (isAuthority(name)) return isRequest ? undefined : `${JSON.stringify(name)} is a request header and cannot be set on a response`;
   if (name.startsWith(':')) return `${JSON.stringify(name)}: of the pseudo headers only :authority may be set`;
   return headerNameProblem(name);
+}
+
+/** Headers that the codec writes by what the body really is, whatever is asked for. */
+function isFraming(name: string): boolean {
+  return /^(?:content-length|transfer-encoding|connection)$/i.test(name);
 }
 
 function isAuthority(name: string): boolean {

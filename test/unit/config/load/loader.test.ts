@@ -213,6 +213,16 @@ t.test('memory: unchanged resources are the same objects, changed and moved ones
   t.strictSame(reload(text.replace('port: 0', 'port: 5')).problems, [], 'and comes back');
 });
 
+t.test('an empty file is an error: it may be one that is being written', async (t) => {
+  const folder = t.testdir({ 'a.yaml': service('a', 1), 'b.yaml': service('b', 2) });
+  const loader = createLoader();
+  t.strictSame(loader.load([folder]).problems, []);
+  writeFileSync(join(folder, 'b.yaml'), '\n');
+  t.match(rendered(loader.load([folder]), folder), [/^b\.yaml:1:1: the file is empty; /]);
+  writeFileSync(join(folder, 'b.yaml'), '# nothing here\n');
+  t.strictSame(loader.load([folder]).problems, [], 'a comment says that it is meant');
+});
+
 t.test('memory: items of a list one by one; standard input is read once', async (t) => {
   const list = (ports: readonly number[]): string => `kind: List\napiVersion: v1\nitems:\n${ports.map((port, index) => `- apiVersion: v1\n  kind: Service\n  metadata: {name: s${index}}\n  spec: {ports: [{port: ${port}}]}\n`).join('')}`;
   const folder = t.testdir({ 'list.yaml': list([1, 2]) });
