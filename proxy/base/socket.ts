@@ -68,7 +68,8 @@ function adoptPlain(socket: Socket, adopt: Adopt): void {
 
 /** libuv's stream handle, as far as writing needs it. */
 interface StreamHandle {
-  writeBuffer(request: WriteRequest, bytes: Buffer): number;
+  /** 0 or an error where nothing is left to wait for; from Node 26 on, the request of a write that the kernel did not take whole. */
+  writeBuffer(request: WriteRequest | null, bytes: Buffer): number | WriteRequest;
   readonly writeQueueSize: number;
 }
 
@@ -78,10 +79,12 @@ interface WriteRequest {
   async: boolean;
   bytes: number;
   buffer: Buffer | undefined;
+  /** Node 26: the outcome of a write that was over before anyone could listen. */
+  writeStatus?: number | null;
 }
 
-/** The class of net's own write requests; known once one has been seen. */
-let WriteRequestClass: (new () => WriteRequest) | undefined;
+/** Makes what net's own writes hand to the handle: a request, or null from Node 26 on. Known once one has been seen. */
+let newRequest: (() => WriteRequest | null) | undefined;
 
 /** The write side of an established socket. */
 export class SocketWriter {
@@ -107,21 +110,39 @@ export class SocketWriter {
   /** True when `bytes` have been taken and may be reused; false when they belong to the socket until the drain. */
   write(bytes: Buffer): boolean {
     const handle = this.#handle;
-    if (handle === undefined || WriteRequestClass === undefined || this.#socket.destroyed) {
+    if (handle === undefined || newRequest === undefined || this.#socket.destroyed) {
       if (!this.#socket.destroyed) this.#socket.write(bytes);
       return this.#socket.writableLength === 0;
     }
-    const request = new WriteRequestClass();
+    const given = newRequest();
+    if (given !== null) this.#await(given, handle, bytes);
+    const result = handle.writeBuffer(given, bytes);
+    if (typeof result !== 'number') return this.#awaitReturned(result, handle, bytes);
+    if (result !== 0) {
+      this.#socket.destroy();
+      return true;
+    }
+    if (given === null || handle.writeQueueSize === 0) return true;
+    this.#queued++;
+    return false;
+  }
+
+  #await(request: WriteRequest, handle: StreamHandle, bytes: Buffer): void {
     request.handle = handle;
     request.async = false;
     request.bytes = 0;
     request.oncomplete = this.#onComplete;
     request.buffer = bytes;
-    if (handle.writeBuffer(request, bytes) !== 0) {
-      this.#socket.destroy();
+  }
+
+  #awaitReturned(request: WriteRequest, handle: StreamHandle, bytes: Buffer): boolean {
+    const status = request.writeStatus;
+    if (typeof status === 'number' || handle.writeQueueSize === 0) {
+      // Over already; where nothing waits and nothing was reported, it was refused.
+      if (status !== 0) this.#socket.destroy();
       return true;
     }
-    if (handle.writeQueueSize === 0) return true;
+    this.#await(request, handle, bytes);
     this.#queued++;
     return false;
   }
@@ -138,16 +159,21 @@ function directHandle(socket: Socket): StreamHandle | undefined {
   const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
   if (handle === undefined || handle === null) return undefined;
   if (typeof handle.writeBuffer !== 'function' || typeof handle.writeQueueSize !== 'number') return undefined;
-  if (WriteRequestClass === undefined) learnRequestClass(handle as StreamHandle);
+  if (newRequest === undefined) learnRequest(handle as StreamHandle);
   return handle as StreamHandle;
 }
 
 /** Watches the first public write of this socket for the request that net makes. */
-function learnRequestClass(handle: StreamHandle): void {
+function learnRequest(handle: StreamHandle): void {
   const { writeBuffer } = handle;
   handle.writeBuffer = function (this: StreamHandle, request, bytes) {
     delete (handle as { writeBuffer?: unknown }).writeBuffer;
-    WriteRequestClass ??= request.constructor as new () => WriteRequest;
+    newRequest ??= request === null ? () => null : requestsLike(request);
     return writeBuffer.call(this, request, bytes);
   };
+}
+
+function requestsLike(request: WriteRequest): () => WriteRequest {
+  const RequestClass = request.constructor as new () => WriteRequest;
+  return () => new RequestClass();
 }
