@@ -108,20 +108,26 @@ function splitJsonList(text: string): ListText | undefined {
   if (header === null) return undefined;
   const items: DocumentText[] = [];
   const begin = header[0].length;
-  let line = countLines(text, 0, begin) + 1;
-  let counted = begin;
+  let line = 1;
+  let lineStart = 0;
+  // Kept from item to item: in a list on one line, looking for each item's line anew would be quadratic.
+  let newline = text.indexOf('\n');
+  let last = begin;
   let at = begin;
   for (;;) {
     at += /^\s*/.exec(text.slice(at, at + 1000))![0].length;
     if (text[at] !== '{') break;
     const end = jsonObjectEnd(text, at);
     if (end === -1) return undefined;
-    line += countLines(text, counted, at);
-    counted = at;
-    items.push({ text: text.slice(at, end), line, column: at - text.lastIndexOf('\n', at) });
+    for (; newline !== -1 && newline < at; newline = text.indexOf('\n', lineStart)) {
+      line++;
+      lineStart = newline + 1;
+    }
+    last = at;
+    items.push({ text: text.slice(at, end), line, column: at - lineStart + 1 });
     at = end + /^\s*,?/.exec(text.slice(end, end + 1000))![0].length;
   }
-  if (items.length === 0 || text[at] !== ']' || /,\s*$/.test(text.slice(counted, at))) return undefined;
+  if (items.length === 0 || text[at] !== ']' || /,\s*$/.test(text.slice(last, at))) return undefined;
   return { rest: text.slice(0, begin) + text.slice(at), items };
 }
 

@@ -169,4 +169,8 @@ t.test('lists: taken apart where kubectl laid them out, left whole elsewhere', a
   t.equal(items('kind: Service\nitems:\n- a: 1\n'), undefined);
   t.strictSame(items('{"kind":"List","items":[{"a":"}]"},\n {"b":[{}]}],"x":1}'), [[1, 25, '{"a":"}]"}'], [2, 2, '{"b":[{}]}']]);
   t.equal(items('{"kind":"List","items":[{"a":1},]}'), undefined);
+  t.strictSame(items('{"kind":"List","items":[\n\n{"a":1},{"b":2},\n{"c":3}]}'), [[3, 1, '{"a":1}'], [3, 9, '{"b":2}'], [4, 1, '{"c":3}']]);
+  // Where each item scanned the line again, this took minutes.
+  const compact = splitList(`{"items":[${'{"a":{"b":"cccccccccccccccccccccccccccccc"}},'.repeat(99_999)}{}]}`);
+  t.equal(compact?.items.length, 100_000, 'a large list on one line');
 });
