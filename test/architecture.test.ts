@@ -46,8 +46,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Libraries of the product, each with the only place that may import it. None is on the data path but re2js, which decides what a regex may be. */
 const LIBRARIES: Readonly<Record<string, string>> = {
-  koffi: 'proxy/listener/original-destination.ts',
-  pino: 'proxy/telemetry/logger.ts',
   'prom-client': 'proxy/telemetry/metrics/prometheus.ts',
   re2js: 'proxy/base/re2.ts',
   'sonic-boom': 'proxy/telemetry/line-sink.ts',
