@@ -9,6 +9,8 @@ import { firstQueryValue } from './target.ts';
 
 interface HeaderCondition {
   readonly name: string;
+  /** Reads what is kept apart from the headers; undefined for an ordinary one. */
+  readonly part: PartReader | undefined;
   readonly invert: boolean;
   readonly accepts: StringPredicate;
   /** Whether the condition holds when the header is missing. */
@@ -36,7 +38,7 @@ export class RouteMatch {
     this.#path = config.path === undefined ? undefined : createPathTest(config.path);
     this.#method = optionalMatch(config.method);
     this.#scheme = optionalMatch(config.scheme);
-    this.#authority = optionalMatch(authorityMatch(config));
+    this.#authority = optionalMatch(config.authority === undefined ? undefined : withoutCase(config.authority));
     this.#headers = config.headers.map(compileHeader);
     this.#query = config.query.map(({ name, match }) => ({ name, accepts: createStringMatch(match) }));
     const others = [this.#method, this.#scheme, this.#authority].some((test) => test !== undefined);
@@ -79,9 +81,25 @@ function optionalMatch(config: StringMatchConfig | undefined): StringPredicate |
 }
 
 /** The request's authority is kept in lower case, so what is written in the resource is compared without case. */
-function authorityMatch({ authority }: RouteMatchConfig): StringMatchConfig | undefined {
-  if (authority?.kind !== 'exact' && authority?.kind !== 'prefix') return authority;
-  return { ...authority, ignoreCase: true };
+function withoutCase(match: StringMatchConfig): StringMatchConfig {
+  return match.kind === 'exact' || match.kind === 'prefix' ? { ...match, ignoreCase: true } : match;
+}
+
+type PartReader = (request: RequestHead) => string;
+
+const authority: PartReader = (request) => request.authority;
+
+/** Envoy keeps Host as :authority, whichever way it is named; `:path` is the target with its query. */
+const PARTS: Readonly<Record<string, PartReader>> = {
+  host: authority,
+  ':authority': authority,
+  ':method': (request) => request.method,
+  ':path': (request) => request.path,
+  ':scheme': (request) => request.scheme,
+};
+
+function partOf(name: string): PartReader | undefined {
+  return Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
 }
 
 /**
@@ -89,15 +107,15 @@ function authorityMatch({ authority }: RouteMatchConfig): StringMatchConfig | un
  * then asks for exactly that: the header must be absent (Envoy: treat_missing_header_as_empty).
  */
 function compileHeader({ name, match, invert }: HeaderMatchConfig): HeaderCondition {
-  const accepts = createStringMatch(match);
+  const part = partOf(name);
+  const accepts = createStringMatch(part === authority ? withoutCase(match) : match);
   const holdsWhenAbsent = invert && (match.kind === 'present' || !accepts(''));
-  return { name, invert, accepts, holdsWhenAbsent };
+  return { name, part, invert, accepts, holdsWhenAbsent };
 }
 
 /** Repeated headers: each value is tried on its own (Envoy ≥ 1.39), so an inverted condition fails if any one matches. */
-function headerHolds({ name, invert, accepts, holdsWhenAbsent }: HeaderCondition, request: RequestHead): boolean {
-  // Envoy keeps Host as :authority, whichever way it is named.
-  if (name === 'host') return accepts(request.authority) !== invert;
+function headerHolds({ name, part, invert, accepts, holdsWhenAbsent }: HeaderCondition, request: RequestHead): boolean {
+  if (part !== undefined) return accepts(part(request)) !== invert;
   const items = request.headers.items;
   let present = false;
   for (let i = 0; i < items.length; i += 2) {
@@ -118,7 +136,8 @@ function unlike(what: string, wanted: StringMatchConfig, got: string): string {
 }
 
 function headerFailure({ name, match, invert }: HeaderMatchConfig, request: RequestHead): string {
-  const values = name === 'host' ? [request.authority] : request.headers.getAll(name);
+  const part = partOf(name);
+  const values = part === undefined ? request.headers.getAll(name) : [part(request)];
   const got = values.length === 0 ? 'is absent' : `got ${values.map((value) => JSON.stringify(value)).join(', ')}`;
   if (!invert) return `header ${name}: want ${renderStringPattern(match)}, ${got}`;
   return match.kind === 'present' ? `header ${name}: want it absent, ${got}` : `header ${name}: want not ${renderStringPattern(match)}, ${got}`;

@@ -12,6 +12,9 @@ const plain = stringMatch();
 /** Prefix of header keys that stand for claims of a verified JWT. */
 export const claimPrefix = '@request.auth.claims';
 
+/** The parts of the request line that HTTP/2 names as headers; a match may name them too. */
+const pseudoHeaders: ReadonlySet<string> = new Set([':method', ':scheme', ':authority', ':path', ':status']);
+
 const headerConditions = checked(map(condition), (value, report) => {
   for (const name of Object.keys(value)) checkHeaderKey(name, report);
 });
@@ -40,6 +43,7 @@ function checkHeaderKey(name: string, report: Report): void {
     if (!isClaimKey(name)) report.error([name], `${JSON.stringify(name)} is not a claim; write ${claimPrefix}.name or ${claimPrefix}[name]`);
     return;
   }
+  if (pseudoHeaders.has(name)) return;
   const problem = headerNameProblem(name);
   if (problem !== undefined) report.error([name], problem);
   if (/^(?:uri|scheme|method|authority)$/.test(name)) report.warning([name], `is ignored as a header; use the field ${name} of the match`);
