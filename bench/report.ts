@@ -37,6 +37,8 @@ ${describeMachine().map((line) => `- ${line}`).join('\n')}
 
 ${renderTargets()}
 
+Why the missed ones are missed, and what was tried: [PROFILE.md](PROFILE.md).
+
 ${blocks.join('\n\n')}
 `;
 }
