@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
 import { httpDate } from '../../base/http-date.ts';
 import { SocketWriter } from '../../base/socket.ts';
-import { HeaderList } from '../../stream/header-list.ts';
-import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
-import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
+import type { HeaderList } from '../../stream/header-list.ts';
+import type { ResponseHead } from '../../stream/stream.ts';
+import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
 import { appendBytes, appendText, dropOutput, flushOutput, hasOutput, type OutputOwner } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { capturedDestination, looksLikeHttp } from './captured.ts';
 import { ConnectionAddresses } from './connection-addresses.ts';
+import { factsOf, requestOf } from './delivery.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { CODEC_ERROR, HEADERS_TOO_LARGE, HEADER_TIMEOUT, type ParseError } from './parse-error.ts';
 import { Pause, ReadPauses } from './read-pauses.ts';
@@ -27,15 +28,6 @@ const DELAYED_CLOSE_MS = 1000;
 const DISCARD_LIMIT_BYTES = 1024 * 1024;
 
 const parsed = new ParsedRequest();
-
-/** Facts of the request being delivered; reused, see RequestFacts. */
-const facts: { -readonly [K in keyof RequestFacts]: RequestFacts[K] } = {
-  seen: 0,
-  framing: Framing.None,
-  upgrade: undefined,
-  trailersAccepted: false,
-  missingAuthority: false,
-};
 
 export interface ServerConnectionTimeouts {
   /** First byte of a head to its end; 408 after it. */
@@ -260,20 +252,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       this.#capture(parsed.authority);
       return next;
     }
-    const { bodyLength, framed } = parsed;
-    const request: RequestHead = {
-      method: parsed.method,
-      path: parsed.path,
-      originalPath: undefined,
-      authority: parsed.authority,
-      scheme: parsed.scheme,
-      headers: new HeaderList(parsed.fields.items),
-    };
-    facts.seen = parsed.fields.seen;
-    facts.framing = framed ? bodyLength : Framing.None;
-    facts.upgrade = parsed.connection.upgrade ? parsed.fields.upgrade?.toLowerCase() : undefined;
-    facts.trailersAccepted = parsed.trailersAccepted;
-    facts.missingAuthority = parsed.authority === '';
+    const { bodyLength } = parsed;
     this.#close = parsed.connection.close;
     this.#isHead = parsed.method === 'HEAD';
     this.#responseStarted = false;
@@ -281,7 +260,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#requestEnded = bodyLength === 0;
     this.#phase = bodyLength === 0 ? Phase.Wait : Phase.Body;
     if (bodyLength !== 0) this.#body.start(bodyLength);
-    const receiver = this.#owner.onRequest(this, request, facts);
+    const receiver = this.#owner.onRequest(this, requestOf(parsed), factsOf(parsed));
     if (!this.#responseEnded) this.#receiver = receiver;
     if (bodyLength === 0) receiver.onRequestEnd(undefined);
     return next;
