@@ -29,6 +29,8 @@ export interface ServiceOptions {
 
 /** A snapshot file: JSON documents are YAML documents. */
 export function renderResources(resources: readonly ResourceObject[]): string {
+  // A file with nothing in it is refused as one that is just being written.
+  if (resources.length === 0) return '# no resources\n';
   return resources.map((resource) => `---\n${JSON.stringify(resource, undefined, 2)}\n`).join('');
 }
 
