@@ -11,6 +11,7 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { explainMismatch } from './explain-check.ts';
 import type { BoundPorts, ConfigStatus, ProxyOptions } from './proxy.ts';
 import { Proxy } from './proxy.ts';
 import type { RawResponse, RequestOptions } from './raw-client.ts';
@@ -85,15 +86,24 @@ export interface Echo {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+interface Surroundings {
+  readonly ownPod: (labels: Labels) => ResourceObject;
+  readonly readyFile: string;
+  readonly options: readonly string[];
+}
+
 export class EchoMesh {
   readonly proxy: Proxy;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #ownPod: (labels: Labels) => ResourceObject;
   readonly #readyFile: string;
+  /** What `run` was told about itself. */
+  readonly #options: readonly string[];
   #asked = 0;
 
-  private constructor(proxy: Proxy, ports: ReadonlyMap<string, number>, ownPod: (labels: Labels) => ResourceObject, readyFile: string) {
+  private constructor(proxy: Proxy, ports: ReadonlyMap<string, number>, { ownPod, readyFile, options }: Surroundings) {
     this.proxy = proxy;
+    this.#options = options;
     this.#ports = ports;
     this.#ownPod = ownPod;
     this.#readyFile = readyFile;
@@ -114,7 +124,10 @@ export class EchoMesh {
       ...(options.mode === undefined ? {} : { mode: options.mode }),
       args: ['--access-log-format', 'json', '--ready-file', readyFile, ...(options.args ?? [])],
     };
-    return new EchoMesh(await Proxy.start(t, proxyOptions), ports, ownPod, readyFile);
+    const proxy = await Proxy.start(t, proxyOptions);
+    const args = (options.args ?? []).filter((arg, index, all) => ![arg, all[index - 1]].some((each) => each?.startsWith('--access-log')));
+    const own = ['--config', join(proxy.folder, 'snapshot.yaml'), '--workload', workload, '--mode', options.mode ?? 'sidecar', ...args];
+    return new EchoMesh(proxy, ports, { ownPod, readyFile, options: own });
   }
 
   /** Port of an upstream. */
@@ -186,6 +199,20 @@ export class EchoMesh {
     await row.also?.(t);
   }
 
+  /** `explain` must say of each request what has become of it. */
+  async #explainedOtherwise(ask: Ask, response: RawResponse, echo: Echo | undefined): Promise<string | undefined> {
+    const { outbound, ports = {} } = await this.bound();
+    // Requests to other listeners of a sidecar are none that explain can be asked about.
+    if (outbound !== undefined && ask.via !== undefined) return undefined;
+    const url = urlOf(ask, outbound === undefined ? String(ask.via ?? Object.keys(ports)[0]) : undefined);
+    // The port that says which server would be part of where a gateway redirects to.
+    const redirects = response.header('location') !== undefined && outbound === undefined;
+    const foreign = echo !== undefined && !this.#ports.has(echo.by);
+    if (url === undefined || redirects || foreign) return undefined;
+    const happened = { status: response.status, location: response.header('location'), body: response.text, upstreamPort: echo === undefined ? undefined : this.port(echo.by) };
+    return explainMismatch({ options: this.#options, method: ask.method ?? 'GET', url, headers: ask.headers ?? {} }, happened);
+  }
+
   /** Resolves with the check of the request's access log line. */
   async #check(t: Test, request: Ask | string, expected: Expected): Promise<() => Promise<void>> {
     const { response, echo, id } = await this.ask(request);
@@ -193,6 +220,8 @@ export class EchoMesh {
     const got = { by: echo?.by, status: response.status };
     const wanted = { by: expected.by, status: expected.status ?? 200 };
     const asExpected = t.same(got, wanted, `${what}: who answers`, { body: response.text });
+    const different = await this.#explainedOtherwise(typeof request === 'string' ? { path: request } : request, response, echo);
+    if (different !== undefined) t.fail(`${what}: ${different}`);
     for (const field of ['method', 'path', 'host'] as const) {
       if (expected[field] !== undefined) t.equal(echo?.[field], expected[field], `${what}: ${field} upstream`);
     }
@@ -204,6 +233,14 @@ export class EchoMesh {
       else if (!asExpected) t.comment(JSON.stringify(await this.logged(id)));
     };
   }
+}
+
+/** For `explain`; undefined for a request that no URL says. */
+function urlOf({ host = 'reviews:9080', path = '/', target }: Ask, gatewayPort: string | undefined): string | undefined {
+  if (target !== undefined) return target.startsWith('http') && gatewayPort === undefined ? target : undefined;
+  if (gatewayPort === undefined) return `http://${host}${path}`;
+  // At a gateway the URL's port says which server; a Host with another one has no URL.
+  return /:\d+$/.test(host) ? undefined : `http://${host}:${gatewayPort}${path}`;
 }
 
 function short(answer: string | number): Expected {

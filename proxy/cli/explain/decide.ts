@@ -6,6 +6,8 @@ import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
+import { FilterChain } from '../../../filters/chain.ts';
+import { createFilters } from '../../../filters/registry.ts';
 import { createEventClock } from '../../base/event-clock.ts';
 import { DomainMap } from '../../base/domain-map.ts';
 import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
@@ -23,7 +25,7 @@ import type { VirtualHost } from '../../router/virtual-host.ts';
 import type { LocalReply } from '../../stream/local-reply.ts';
 import { renderResponseFlags } from '../../stream/response-flags.ts';
 import { StreamInfo } from '../../stream/stream-info.ts';
-import type { RequestHead } from '../../stream/stream.ts';
+import type { RequestHead, Stream } from '../../stream/stream.ts';
 import { Cluster } from '../../upstream/cluster.ts';
 import { Clusters } from '../../upstream/clusters.ts';
 import { Host } from '../../upstream/host.ts';
@@ -151,6 +153,8 @@ class Walk {
   #explainAction(live: LiveRoute, port: number): Pick<Explanation, 'destinations' | 'response' | 'upstreamRequest' | 'policies'> {
     const { config: route } = live;
     const { action } = route;
+    const filtered = live.filters?.runRequest(this.#stream(live, this.#head));
+    if (filtered !== undefined && !(filtered instanceof Promise)) return { destinations: [], response: renderReply(filtered), upstreamRequest: null, policies: this.#policies(route, undefined) };
     if (action.kind !== 'forward') {
       const reply = action.kind === 'redirect' ? redirectReply(action.status, redirectLocation(action, this.#head, port)) : live.directReply;
       return { destinations: [], response: reply === undefined ? null : renderReply(reply), upstreamRequest: null, policies: this.#policies(route, undefined) };
@@ -189,8 +193,12 @@ class Walk {
     const [destination] = live.destinations;
     if (destination === undefined) return null;
     const request: RequestHead = { ...this.#head, headers: this.#head.headers.clone() };
-    prepareUpstreamHead(request, live, destination, { request, response: undefined, info: new StreamInfo(), direction: this.#listener.direction, route: live.config });
+    prepareUpstreamHead(request, live, destination, this.#stream(live, request));
     return { path: request.path, authority: request.authority };
+  }
+
+  #stream(live: LiveRoute, request: RequestHead): Stream {
+    return { request, response: undefined, info: new StreamInfo(), direction: this.#listener.direction, route: live.config };
   }
 
   #policies(route: RouteConfig | undefined, cluster: ClusterConfig | undefined): Explanation['policies'] {
@@ -203,10 +211,16 @@ function createRuntime({ routeTables }: RuntimeConfig): Runtime {
   const tables = new Map<string, RouteTable<LiveRoute>>();
   const portless = new DomainMap<number>();
   for (const table of Object.values(routeTables)) {
-    tables.set(table.name, new RouteTable<LiveRoute>(table, (config, virtualHost) => createLiveRoute(config, virtualHost, () => undefined)));
+    tables.set(table.name, new RouteTable<LiveRoute>(table, (config, virtualHost) => createLiveRoute(config, virtualHost, certainFilters)));
     for (const { portless: port, domains } of table.virtualHosts) if (port !== undefined) for (const domain of domains) portless.set(domain, port);
   }
   return { tables, portless, clusters: new Clusters(STILL) };
+}
+
+/** Of what filters leave to chance, only what is certain happens here. */
+function certainFilters({ filters: specs }: RouteConfig): FilterChain | undefined {
+  const filters = createFilters(specs, { random: () => 1 - Number.EPSILON, now: () => 0 });
+  return filters.length === 0 ? undefined : new FilterChain(filters, () => {});
 }
 
 /** What a picked cluster answers where it has no host to give; names are not resolved to find out. */
