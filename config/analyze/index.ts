@@ -1,7 +1,7 @@
 /**
  * What is wrong between the resources of a snapshot, as `istioctl analyze` would say it, and which of their fields this
  * version does not act on. Findings of `validate`: nothing here keeps `run` from serving a snapshot, as nothing of it
- * keeps istiod from pushing it.
+ * keeps istiod from pushing it; `broken-references.ts` has those that `run` warns about.
  */
 
 import type { Snapshot } from '../load/snapshot.ts';

@@ -1,6 +1,7 @@
 /** Reads the snapshot and compiles it for one workload, again and again, and compares with what serves. Runs in the compiler's thread. */
 
 import { hostname } from 'node:os';
+import { analyzeBrokenReferences } from '../../config/analyze/broken-references.ts';
 import { analyzeNotEnforced } from '../../config/analyze/not-enforced.ts';
 import { securityRefusals } from '../../config/analyze/unenforced-security.ts';
 import { diff } from '../../config/compile/diff.ts';
@@ -70,7 +71,8 @@ export function compileSnapshot(snapshot: Snapshot, bootstrap: Bootstrap, previo
   const refusals = securityRefusals(snapshot, node);
   const notEnforced = analyzeNotEnforced({ snapshot });
   const { config, problems } = compile(snapshot, node, previous);
-  const all = [...loaded, ...problems, ...refusals, ...notEnforced];
+  const broken = analyzeBrokenReferences(snapshot, bootstrap.clusterDomain);
+  const all = [...loaded, ...problems, ...refusals, ...broken, ...notEnforced];
   return hasErrors(all) ? { kind: 'rejected', problems: all } : { kind: 'compiled', config, problems: all };
 }
 

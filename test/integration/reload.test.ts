@@ -166,7 +166,7 @@ t.test('a bad snapshot keeps the last good one and says why', async (t) => {
     ['YAML that does not parse', () => writeFileSync(file, 'a: [1\n'), /mesh\.yaml:\d+:\d+: /],
     ['an unknown field', () => writeFileSync(file, good.replace('"http": [', '"htp": [')), /unknown field "htp"/],
     ['half of it', () => writeFileSync(file, good.slice(0, good.length - 60)), /mesh\.yaml:\d+:\d+: /],
-    ['nothing', () => writeFileSync(file, ''), /no resource for a data plane/],
+    ['nothing', () => writeFileSync(file, ''), /mesh\.yaml:1:1: the file is empty/],
     ['only comments', () => writeFileSync(file, '# later\n'), /no resource for a data plane/],
     ['the file deleted', () => unlinkSync(file), /config:1:1: /],
     ['the folder deleted', () => rmSync(config, { recursive: true }), /no such file or folder/],
@@ -190,6 +190,20 @@ t.test('a bad snapshot keeps the last good one and says why', async (t) => {
   t.same(load.failures, []);
   t.match(proxy.stderr, /rejected with \d+ errors?, version \w+ goes on serving/);
   t.match(proxy.stderr, /the snapshot is good again/);
+});
+
+t.test('what names something that is not there is served with a warning', async (t) => {
+  const mesh = await Mesh.start(t);
+  const folder = t.testdir({});
+  const file = join(folder, 'mesh.yaml');
+  writeFileSync(file, mesh.text('one'));
+  const proxy = await startProxy(t, file);
+  t.equal(proxy.stderr, '');
+  const other = virtualService('other', { hosts: ['other.example.com'], http: [{ match: [{ uri: { exact: '/a' } }], route: [to('wbe')] }, { route: [to('web', 'nope')] }] });
+  const status = await reloadAfter(proxy, () => writeFileSync(file, mesh.text('one') + renderResources([other])));
+  t.match(status, { lastAttempt: 'accepted', problems: [/route\[0\]\.destination\.host: warning: host "wbe" .*did you mean "web".*\[IST0101\]$/, /subset: warning: subset "nope" .*\[IST0101\]$/] });
+  await eventually(() => /warn config .*mesh\.yaml:\d+:\d+: VirtualService default\/other: .*host "wbe"/.test(proxy.stderr), 'the log to say so');
+  t.equal((await proxy.request(WEB)).text, 'one');
 });
 
 t.test('a file that is written slowly is accepted once it is whole', async (t) => {
