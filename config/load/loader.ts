@@ -64,7 +64,7 @@ class CachingLoader implements Loader {
     for (const source of readSources(paths, { limitBytes: this.#limitBytes, stdin })) {
       if (!('text' in source)) builder.problems([source]);
       else {
-        if (source.text.trim() === '') builder.problems([emptyFile(source.name)]);
+        if (source.name !== '-' && source.text.trim() === '') builder.problems([emptyFile(source.name)]);
         readFile(source, reader, builder);
       }
     }
