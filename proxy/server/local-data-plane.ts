@@ -1,5 +1,6 @@
 /** The data plane in this process: the runtime, its metrics and its access log. */
 
+import { isIP } from 'node:net';
 import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
@@ -11,7 +12,7 @@ import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { Logger, ProcessLog } from '../telemetry/logger.ts';
 import { createIstioMetrics, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
 import { resetCounters } from '../telemetry/metrics/proxy-stats.ts';
-import { systemResolver } from '../upstream/resolver.ts';
+import { createSystemResolver } from '../upstream/resolver.ts';
 import { AccessLogging } from './access-logging.ts';
 import type { DataPlane, DataPlaneDeps } from './data-plane.ts';
 import { ProxyRuntime } from './proxy-runtime.ts';
@@ -113,7 +114,7 @@ export class LocalDataPlane implements DataPlane {
     return new ProxyRuntime({
       clock: createEventClock(systemClock),
       random: systemRandom,
-      resolver: systemResolver,
+      resolver: createSystemResolver(isIP(this.#first.node.ip) === 6 ? 6 : 4),
       onComplete: (stream) => {
         this.#metrics.record(stream);
         this.#accessLogging.log(stream);

@@ -8,8 +8,20 @@ import type { Clock, Timer } from '../base/clock.ts';
 /** Name to addresses; rejects when there are none. */
 export type Resolver = (name: string) => Promise<readonly string[]>;
 
-/** The system's resolver (getaddrinfo: hosts file, search list), in the order it answers. */
-export const systemResolver: Resolver = async (name) => (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
+/**
+ * The system's resolver (getaddrinfo: hosts file, search list), in the order it answers. Istio asks for addresses of the
+ * workload's own family only, so that a name with both does not lead half of the requests into a network that is not
+ * there; the other family is used where there is nothing else.
+ */
+export function createSystemResolver(own: 4 | 6): Resolver {
+  return async (name) => ofFamily(await lookup(name, { all: true, verbatim: true }), own);
+}
+
+/** Addresses of the family `own`; all, where there is none of it. */
+export function ofFamily(found: readonly { readonly address: string; readonly family: number }[], own: 4 | 6): readonly string[] {
+  const preferred = found.filter(({ family }) => family === own);
+  return (preferred.length > 0 ? preferred : found).map(({ address }) => address);
+}
 
 /** getaddrinfo tells no TTL, so names are asked for again after this; istiod's dnsRefreshRate default is 60 s, too long for a laptop. */
 const REFRESH_MS = 15_000;

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import type { Answer, Ask, MeshRow } from '../support/echo-mesh.ts';
-import { EchoMesh } from '../support/echo-mesh.ts';
+import { EchoMesh, startEcho } from '../support/echo-mesh.ts';
 import { destinationRule, istio, service, to, virtualService } from '../support/resources.ts';
 import { countAnswers } from '../support/splits.ts';
 
@@ -23,6 +23,7 @@ const here = (more: Fields = {}): Fields => ({ addresses: ['127.0.0.1'], ...more
 
 t.test('kubernetes', async (t) => {
   const mesh = await EchoMesh.start(t, { upstreams: ['v1', 'v2', 'v3'] });
+  const six = await startEcho(t, 'six', { address: '::1' }).catch(() => undefined);
   const [p1, p2, p3] = [mesh.port('v1'), mesh.port('v2'), mesh.port('v3')];
   const row = (name: string, snapshot: MeshRow['snapshot'], ask: MeshRow['ask'] & object, more: Partial<MeshRow> = {}): MeshRow => ({ name, snapshot: [registryOnly, snapshot], ask, ...more });
   const answers = (host: string, wanted: readonly string[]): Partial<MeshRow> => ({
@@ -77,6 +78,7 @@ t.test('kubernetes', async (t) => {
     row('several slices are put together, repeats once', [svc('web', [http]), slice('web', ports, [here(), here()]), slice('web', [{ name: 'http', port: p2 }], [here()])], [], answers('web', ['v1', 'v2'])),
     row('slices of another service, or of nobody', [svc('web', [http]), slice('other', ports, [here()]), k8s('EndpointSlice', 'stray', { addressType: 'IPv4', ports, endpoints: [here()] })], [[at('web'), noEndpoint]]),
     row('slices of both families', [svc('web', [http]), slice('web', ports, [here()]), slice('web', [{ name: 'http', port: p2 }], [{ addresses: ['::1'], conditions: { ready: false } }], { addressType: 'IPv6' })], [], answers('web', ['v1'])),
+    ...(six === undefined ? [] : [row('an IPv6 endpoint', [svc('web', [http]), slice('web', [{ name: 'http', port: six }], [{ addresses: ['::1'] }], { addressType: 'IPv6' })], [[at('web'), { by: 'six', log: { upstream_host: `[::1]:${six}` } }]])]),
     row('an empty slice: nobody, though Pods would be selected', [svc('web', [{ ...http, targetPort: p1 }]), slice('web', ports, []), runningPod('web-1', 'web')], [[at('web'), noEndpoint]]),
     row('Endpoints, the old form', [svc('web', [http]), k8s('Endpoints', 'web', { subsets: [{ addresses: [{ ip: '127.0.0.1' }], ports }, { notReadyAddresses: [{ ip: '127.0.0.1' }], ports: [{ name: 'http', port: p2 }] }] })], [], answers('web', ['v1'])),
     row('slices win over Endpoints', [svc('web', [http]), slice('web', [{ name: 'http', port: p2 }], [here()]), k8s('Endpoints', 'web', { subsets: [{ addresses: [{ ip: '127.0.0.1' }], ports }] })], [], answers('web', ['v2'])),

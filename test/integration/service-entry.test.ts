@@ -1,6 +1,7 @@
 /** ServiceEntry and WorkloadEntry: how endpoints are found, ports, selection, several entries for one host (istio-api.md section 5). */
 
 import t from 'tap';
+import { ofFamily } from '../../proxy/upstream/resolver.ts';
 import type { Answer, Ask, MeshRow } from '../support/echo-mesh.ts';
 import { EchoMesh } from '../support/echo-mesh.ts';
 import { Proxy } from '../support/proxy.ts';
@@ -113,6 +114,14 @@ t.test('a workload that is a WorkloadEntry', async (t) => {
   const proxy = await Proxy.start(t, { snapshot, workload: 'default/vm-1' });
   t.match((await proxy.request({ host: 'vm.example' }, proxy.inbound)).header('x-by'), 'app', 'inbound by its ServiceEntry');
   t.match((await proxy.request({ host: 'reviews:9080' })).text, /"x-matched":"yes"/, 'labels of spec and metadata');
+});
+
+t.test('of a name with addresses of both families those of the own one count', async (t) => {
+  const four = { address: '192.0.2.1', family: 4 };
+  const six = { address: '2001:db8::1', family: 6 };
+  t.same(ofFamily([six, four], 4), ['192.0.2.1']);
+  t.same(ofFamily([six, four], 6), ['2001:db8::1']);
+  t.same(ofFamily([six], 4), ['2001:db8::1'], 'rather the other family than nobody');
 });
 
 t.test('names are looked up before the clusters that need them are used', async (t) => {

@@ -7,7 +7,7 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { createEventClock } from '../../proxy/base/event-clock.ts';
 import { ProxyRuntime } from '../../proxy/server/proxy-runtime.ts';
 import type { Stream } from '../../proxy/stream/stream.ts';
-import { systemResolver, type Resolver } from '../../proxy/upstream/resolver.ts';
+import { createSystemResolver, type Resolver } from '../../proxy/upstream/resolver.ts';
 import { seededRandom } from '../../proxy/base/random.ts';
 import type { TestScope } from './scope.ts';
 import { eventually } from './scope.ts';
@@ -92,7 +92,7 @@ export async function startDataPath(t: TestScope, options: DataPathOptions): Pro
   const runtime = new ProxyRuntime({
     clock: createEventClock(),
     random: seededRandom(7),
-    resolver: options.resolver ?? systemResolver,
+    resolver: options.resolver ?? createSystemResolver(4),
     onComplete: (stream) => streams.push(stream),
     onExplained: (sentence) => explanations.push(sentence),
     onFilterError: (filter, error) => {
