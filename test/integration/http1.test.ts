@@ -125,9 +125,11 @@ t.test('Expect: 100-continue goes up, the first 1xx comes down, the rest is swal
 t.test('back-pressure: neither a slow reader nor a slow upstream makes memory grow', async (t) => {
   const chunk = Buffer.alloc(1 << 20, 'x');
   let written = 0;
+  let asked = 0;
   const server = createServer((socket) => {
     socket.on('error', () => {});
     socket.once('data', () => {
+      asked += 1;
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n');
       const pump = (): void => {
         do written += chunk.length;
@@ -146,8 +148,10 @@ t.test('back-pressure: neither a slow reader nor a slow upstream makes memory gr
     client.stall();
     client.request();
   }
-  let last = -1;
-  await eventually(() => (written === last ? true : ((last = written), undefined)), 'the upstream to stop writing', 10_000);
+  let last = 0;
+  let still = 0;
+  // Each of the five has been asked, and for a fifth of a second nothing more went out.
+  await eventually(() => ((still = written === last ? still + 1 : 0), (last = written), asked === 5 && still > 20), 'the upstream to stop writing', 10_000);
   const grown = process.memoryUsage().rss - before;
   t.ok(grown < 150 * 1024 * 1024, `five stalled downloads of 1 GiB grew memory by ${Math.round(grown / 1e6)} MB`);
   for (const client of clients) client.socket.destroy();
