@@ -9,6 +9,7 @@ RUN npm ci
 COPY tsconfig.json ./
 COPY proxy ./proxy
 COPY filters ./filters
+COPY iptables ./iptables
 COPY config ./config
 RUN npx tsc -p tsconfig.json --sourceMap false && npm prune --omit=dev && rm -rf dist/.tsbuildinfo
 

@@ -1,6 +1,7 @@
 /** Flags and environment of `outrider run` to one typed Bootstrap: flag, then environment, then default. */
 
 import { isIP } from 'node:net';
+import { ADMIN_PORT, HEALTH_PORT, INBOUND_CAPTURE_PORT, METRICS_PORT, OUTBOUND_CAPTURE_PORT } from '../../iptables/constants.ts';
 import { parseFlags, usageError, type FlagSpec, type GivenFlags, type UsageError } from './flags.ts';
 import { parseDownwardLabels, parseDuration, parseInteger, parseLabels, parseName, parseOneOf, type ParsedValue } from './values.ts';
 
@@ -80,18 +81,18 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'workload', value: 'NAMESPACE/NAME', help: 'be the Pod or WorkloadEntry of that name in the snapshot' },
   { name: 'namespace', value: 'NAME', env: 'POD_NAMESPACE', default: 'default', help: 'namespace of this workload' },
   { name: 'name', value: 'NAME', env: 'POD_NAME', default: 'host name', help: 'name of this workload' },
-  { name: 'ip', value: 'ADDR', env: 'INSTANCE_IP', default: 'first address', help: 'address of this workload' },
+  { name: 'ip', value: 'ADDR', env: 'INSTANCE_IP', default: '127.0.0.1', help: 'address of this workload' },
   { name: 'service-account', value: 'NAME', env: 'SERVICE_ACCOUNT', default: 'default', help: 'service account of this workload' },
   { name: 'labels', value: 'a=b,c=d', env: 'OUTRIDER_LABELS', help: 'labels of this workload (or OUTRIDER_LABELS_FILE, in the downward-API format)' },
   { name: 'cluster-domain', value: 'DOMAIN', default: 'cluster.local', help: 'DNS suffix of services' },
   { name: 'trust-domain', value: 'DOMAIN', default: 'cluster.local', help: 'trust domain of identities' },
   { name: 'root-namespace', value: 'NAME', default: 'istio-system', help: 'namespace of mesh-wide resources' },
   { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics' },
-  { name: 'outbound-port', value: 'PORT', default: '15001', help: 'outbound capture; 0 picks a free port, off disables' },
-  { name: 'inbound-port', value: 'PORT', default: '15006', help: 'inbound capture' },
-  { name: 'admin-port', value: 'PORT', default: '15000', help: 'admin, loopback only' },
-  { name: 'health-port', value: 'PORT', default: '15021', help: '/healthz/ready' },
-  { name: 'metrics-port', value: 'PORT', default: '15090', help: '/stats/prometheus' },
+  { name: 'outbound-port', value: 'PORT', default: String(OUTBOUND_CAPTURE_PORT), help: 'outbound capture; 0 picks a free port, off disables' },
+  { name: 'inbound-port', value: 'PORT', default: String(INBOUND_CAPTURE_PORT), help: 'inbound capture' },
+  { name: 'admin-port', value: 'PORT', default: String(ADMIN_PORT), help: 'admin, loopback only' },
+  { name: 'health-port', value: 'PORT', default: String(HEALTH_PORT), help: '/healthz/ready' },
+  { name: 'metrics-port', value: 'PORT', default: String(METRICS_PORT), help: '/stats/prometheus' },
   { name: 'map-port', value: 'A=B', help: 'bind port A of a Gateway or Sidecar as B; repeatable' },
   { name: 'concurrency', value: 'N', env: 'CONCURRENCY', default: '1', help: 'worker processes; 0 is one per core' },
   { name: 'certs', value: 'DIR', help: 'workload identity: cert-chain.pem, key.pem, root-cert.pem' },
@@ -192,11 +193,11 @@ function readLabelsFile(reader: OptionReader, env: Environment, readText: ReadTe
 
 function readPorts(reader: OptionReader): PortPlan {
   const ports: PortPlan = {
-    outbound: reader.parsed('outbound-port', 15001, parsePort),
-    inbound: reader.parsed('inbound-port', 15006, parsePort),
-    admin: reader.parsed('admin-port', 15000, parsePort),
-    health: reader.parsed('health-port', 15021, parsePort),
-    metrics: reader.parsed('metrics-port', 15090, parsePort),
+    outbound: reader.parsed('outbound-port', OUTBOUND_CAPTURE_PORT, parsePort),
+    inbound: reader.parsed('inbound-port', INBOUND_CAPTURE_PORT, parsePort),
+    admin: reader.parsed('admin-port', ADMIN_PORT, parsePort),
+    health: reader.parsed('health-port', HEALTH_PORT, parsePort),
+    metrics: reader.parsed('metrics-port', METRICS_PORT, parsePort),
   };
   const owners = new Map<number, string>();
   for (const [name, port] of Object.entries(ports)) {
