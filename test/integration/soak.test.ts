@@ -118,8 +118,6 @@ t.test('soak', async (t) => {
   t.strictSame(wrong.slice(0, 3).map((outcome) => ({ outcome, lines: byId.get(outcome.id) })), [], 'every request has exactly one line, with the status its client saw');
   const blamed = lines.filter((line) => line['response_code'] === 503 && !/^(UF|UC)$/.test(String(line['response_flags'])));
   t.strictSame(blamed.slice(0, 3), [], 'every 503 is an upstream that was not there');
-  const races = lines.filter((line) => line['method'] === 'GET' && line['response_flags'] === 'UC' && !/delayed_connect|connection_termination/.test(String(line['response_code_details'])));
-  t.strictSame(races, []);
   t.notMatch(proxy.stderr, /error (bug|filter)|unhandled|uncaught/i);
 
   const early = median(memory.slice(Math.floor(memory.length * 0.2), Math.floor(memory.length * 0.4)));
