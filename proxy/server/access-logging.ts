@@ -39,6 +39,8 @@ export class AccessLogging {
   readonly #flags: Bootstrap['accessLog'];
   readonly #clock: Clock;
   readonly #shared: boolean;
+  /** Logs that a reload replaced and that still write their last lines. */
+  readonly #retiring = new Set<Promise<void>>();
   #choice: AccessLogChoice | undefined;
   #log: AccessLog | undefined;
 
@@ -56,7 +58,7 @@ export class AccessLogging {
     const { path, encoding, format } = choice;
     const next = path === undefined ? undefined : createAccessLog({ path, encoding, format, clock: this.#clock, shared: this.#shared });
     if (next !== undefined && 'problem' in next) return next.problem;
-    void this.#log?.close();
+    if (this.#log !== undefined) this.#retire(this.#log);
     this.#choice = choice;
     this.#log = next;
     return undefined;
@@ -77,7 +79,13 @@ export class AccessLogging {
     this.#log?.reopen();
   }
 
+  /** Resolves when the last line has left the process: also that of a log which a reload replaced a moment ago. */
   async close(): Promise<void> {
-    await this.#log?.close();
+    await Promise.all([this.#log?.close(), ...this.#retiring]);
+  }
+
+  #retire(log: AccessLog): void {
+    const closing = log.close().finally(() => this.#retiring.delete(closing));
+    this.#retiring.add(closing);
   }
 }
