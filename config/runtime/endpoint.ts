@@ -20,6 +20,10 @@ export interface EndpointConfig {
   readonly weight: number;
   /** `region/zone/subzone`, empty where unknown. */
   readonly locality: string;
+  /** 0, the preferred level, where absent (locality failover; levels without endpoints are compacted away). */
+  readonly priority?: number;
+  /** Share of this endpoint's locality among those of its priority; present where `localityWeighted`. */
+  readonly localityWeight?: number;
   readonly workload: WorkloadConfig;
   /** True when the endpoint's workload has a sidecar that accepts mutual TLS (`security.istio.io/tlsMode: istio`). */
   readonly tlsMode: 'istio' | 'disabled';

@@ -2,6 +2,7 @@
 
 import type { FilterSpec } from './filter-spec.ts';
 import type { Origin } from './origin.ts';
+import type { RetryConfig } from './retry.ts';
 import type { StringMatchConfig } from './string-match.ts';
 
 export interface RouteTableConfig {
@@ -58,6 +59,8 @@ export interface RouteConfig {
   readonly headers?: HeadersConfig;
   /** Whole-request limit, milliseconds; absent = none (Istio's default). */
   readonly timeoutMs?: number;
+  /** Absent: Istio's default policy for outbound and gateway routes (DEFAULT_RETRY in retry.ts); null: no retries. */
+  readonly retry?: RetryConfig | null;
   /** Filters of this route only, in registry order (cors …). */
   readonly filters: readonly FilterSpec[];
   /** Index of the http route in its VirtualService; -1 for a generated route. */
@@ -76,6 +79,8 @@ export interface ForwardAction {
   readonly kind: 'forward';
   /** At least one; with one, its weight is ignored. */
   readonly destinations: readonly DestinationConfig[];
+  /** Copies of the request go there too; their answers are discarded. */
+  readonly mirrors?: readonly MirrorConfig[];
   readonly rewrite?: RewriteConfig;
 }
 
@@ -87,7 +92,28 @@ export interface DestinationConfig {
   readonly port: number;
   readonly subset: string;
   readonly headers?: HeadersConfig;
+  /** Absent: the cluster's balancer needs no hash, or takes a random host. */
+  readonly hashPolicy?: HashPolicyConfig;
 }
+
+/** VirtualService `mirror` and `mirrors`. */
+export interface MirrorConfig {
+  /** Name of a cluster; an unknown one is skipped silently, as in Envoy. */
+  readonly cluster: string;
+  /** 0..100, in steps of 0.0001. */
+  readonly percent: number;
+  readonly host: string;
+  readonly port: number;
+  readonly subset: string;
+  readonly origin?: Origin;
+}
+
+/** DestinationRule `loadBalancer.consistentHash`: what of a request decides the host. */
+export type HashPolicyConfig =
+  | { readonly kind: 'header'; /** Lower case. */ readonly name: string }
+  | { readonly kind: 'cookie'; readonly name: string; readonly path?: string; /** Milliseconds, 0 = session cookie; absent: no cookie is generated. */ readonly ttlMs?: number; readonly attributes: readonly (readonly [name: string, value: string])[] }
+  | { readonly kind: 'source-ip' }
+  | { readonly kind: 'query'; readonly name: string };
 
 export interface RewriteConfig {
   /** Replaces the matched prefix (prefix match, or none = `/`) or the whole path (exact and regex match). */

@@ -13,6 +13,8 @@ export interface LocalReply {
   readonly details: string;
   /** The route's `headers.response` is not for this reply (Envoy: the answer to a CORS preflight). */
   readonly withoutRouteHeaders?: boolean;
+  /** The grpc-status a gRPC request is told instead of the one `status` stands for. */
+  readonly grpcStatus?: number;
   /** The connection must close after this reply, whatever the body's state. */
   readonly close?: boolean;
 }

@@ -28,6 +28,24 @@ export class ClusterStats {
   upstreamRq3xx = 0;
   upstreamRq4xx = 0;
   upstreamRq5xx = 0;
+  /** Retries sent, and those of them that were answered well. */
+  upstreamRqRetry = 0;
+  upstreamRqRetrySuccess = 0;
+  upstreamRqRetryBackoffExponential = 0;
+  /** Retries that the breaker or the budget refused, and those there was no attempt left for. */
+  upstreamRqRetryOverflow = 0;
+  upstreamRqRetryLimitExceeded = 0;
+  upstreamRqPerTryTimeout = 0;
+  /** Requests whose body outgrew the buffer, so that they could be neither retried nor mirrored. */
+  retryOrShadowAbandoned = 0;
+  upstreamRqPendingOverflow = 0;
+  upstreamRqActiveOverflow = 0;
+  upstreamRqPendingFailureEject = 0;
+  upstreamCxOverflow = 0;
+  upstreamCxMaxRequests = 0;
+  upstreamCxMaxDurationReached = 0;
+  /** Picks made without regard to health. */
+  lbHealthyPanic = 0;
   membershipChange = 0;
 }
 

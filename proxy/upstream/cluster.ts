@@ -7,10 +7,12 @@ import type { Random } from '../base/random.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
 import type { IsOwnListener } from './connector.ts';
-import type { LoadBalancer } from './balancer/balancer.ts';
+import type { LoadBalancer, PickRequest } from './balancer/balancer.ts';
 import { createBalancer } from './balancer/create.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 import { Host, hostAddress } from './host.ts';
 import type { PoolSettings } from './http1-pool.ts';
+import type { OutlierSink } from './outlier.ts';
 import { Resolution, type Resolver } from './resolver.ts';
 
 export interface ClusterDeps {
@@ -29,6 +31,9 @@ const ORIGINAL_DST_LIMIT = 4096;
 export class Cluster implements UpstreamClusterView {
   config: ClusterConfig;
   readonly stats: ClusterStats = new ClusterStats();
+  readonly breaker: CircuitBreaker;
+  /** Told of every attempt; undefined where no outlier detection is configured. */
+  outlier: OutlierSink | undefined;
   readonly #deps: ClusterDeps;
   readonly #settings: PoolSettings;
   #hosts: Map<string, Host> = new Map();
@@ -41,6 +46,7 @@ export class Cluster implements UpstreamClusterView {
   constructor(config: ClusterConfig, deps: ClusterDeps) {
     this.config = config;
     this.#deps = deps;
+    this.breaker = new CircuitBreaker(config.connectionPool);
     this.#settings = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs, isOwn: this.#ownAddresses() };
     this.#balancer = this.#createBalancer([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
@@ -72,6 +78,7 @@ export class Cluster implements UpstreamClusterView {
   /** New settings and endpoints; hosts that stay keep their connections and counters. */
   update(config: ClusterConfig): void {
     this.config = config;
+    this.breaker.setLimits(config.connectionPool);
     this.#settings.connectTimeoutMs = config.connectTimeoutMs;
     this.#settings.idleTimeoutMs = config.idleTimeoutMs;
     this.#settings.isOwn = this.#ownAddresses();
@@ -79,9 +86,9 @@ export class Cluster implements UpstreamClusterView {
   }
 
   /** A host to send to, or undefined when none is healthy. */
-  pick(): Host | undefined {
+  pick(request?: PickRequest<Host>): Host | undefined {
     if (!this.#used) this.#applyEndpoints();
-    return this.#balancer.pick();
+    return this.#balancer.pick(request);
   }
 
   /** The host for an original destination, made on first use. */
@@ -169,7 +176,7 @@ export class Cluster implements UpstreamClusterView {
   #createBalancer(hosts: Host[]): LoadBalancer<Host> {
     const { policy } = this.config.loadBalancer;
     // PASSTHROUGH never picks: the destination is the one asked for.
-    return createBalancer(policy === 'PASSTHROUGH' ? 'RANDOM' : policy, hosts, this.#deps.random);
+    return createBalancer(policy === 'PASSTHROUGH' || policy === 'RING_HASH' || policy === 'MAGLEV' ? 'RANDOM' : policy, hosts, this.#deps.random);
   }
 
   #createHost(endpoint: EndpointConfig): Host {

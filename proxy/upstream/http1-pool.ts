@@ -55,12 +55,16 @@ export class Http1Pool implements ClientConnectionOwner {
     return undefined;
   }
 
-  /** Queues `waiter` and opens a connection for it. The waiter that has waited longest gets the first one free. */
-  wait(waiter: PoolWaiter): void {
+  /**
+   * Queues `waiter` and opens a connection for it; false when no more requests may wait (overflow). The waiter that has
+   * waited longest gets the first one free.
+   */
+  wait(waiter: PoolWaiter): boolean {
     this.#waiters.push(waiter);
     this.#clusterStats.upstreamRqPendingTotal++;
     this.#clusterStats.upstreamRqPendingActive++;
     this.#open();
+    return true;
   }
 
   /** Takes `waiter` out of the queue; its connect goes on and feeds the pool. */

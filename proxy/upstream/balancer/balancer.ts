@@ -13,11 +13,18 @@ export interface BalancerHost {
 }
 
 export interface LoadBalancer<H extends BalancerHost> {
-  /**
-   * A healthy host, or undefined when there is none. Hosts in `tried`, those earlier attempts of the same request went
-   * to, are avoided as long as another healthy one is left.
-   */
-  pick(tried?: readonly H[]): H | undefined;
+  /** A healthy host, or undefined when there is none. Absent `request`: nothing is known that would matter. */
+  pick(request?: PickRequest<H>): H | undefined;
+}
+
+/** What a pick may depend on besides the hosts themselves. */
+export interface PickRequest<H> {
+  /** Hosts that earlier attempts of the same request went to: avoided as long as another healthy one is left. */
+  readonly tried?: readonly H[] | undefined;
+  /** Priorities of the hosts in `tried` are avoided as long as another one can take the request (retryRemoteLocalities). */
+  readonly avoidTriedPriorities?: boolean;
+  /** What consistent hashing goes by; absent: a random host. */
+  readonly hashKey?: string | undefined;
 }
 
 /** How often a balancer draws again before it looks through the hosts one by one (Envoy: host_selection_retry_max_attempts). */

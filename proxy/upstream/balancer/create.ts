@@ -8,7 +8,7 @@ import { createRandomBalancer } from './random.ts';
 import { createRoundRobin } from './round-robin.ts';
 
 /** PASSTHROUGH goes to the address the downstream asked for, so there is nothing to pick from. */
-export type BalancedPolicy = Exclude<LoadBalancerPolicy, 'PASSTHROUGH'>;
+export type BalancedPolicy = Exclude<LoadBalancerPolicy, 'PASSTHROUGH' | 'RING_HASH' | 'MAGLEV'>;
 
 export function createBalancer<H extends BalancerHost>(policy: BalancedPolicy, hosts: readonly H[], random: Random): LoadBalancer<H> {
   switch (policy) {

@@ -4,7 +4,7 @@
  */
 
 import type { Random } from '../../base/random.ts';
-import { MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer } from './balancer.ts';
+import { MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
 
 interface Entry<H> {
   readonly host: H;
@@ -38,7 +38,8 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
     for (let skipped = Math.floor(random() * hosts.length); skipped > 0; skipped--) this.#nextTurn();
   }
 
-  pick(tried?: readonly H[]): H | undefined {
+  pick(request?: PickRequest<H>): H | undefined {
+    const tried = request?.tried;
     let host = this.#nextTurn();
     if (tried === undefined || host === undefined) return host;
     for (let draws = 0; draws < MAX_DRAWS && host !== undefined && tried.includes(host); draws++) host = this.#nextTurn();

@@ -4,7 +4,7 @@
  */
 
 import type { Random } from '../../base/random.ts';
-import { drawHost, hasEqualWeights, isEligible, MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer } from './balancer.ts';
+import { drawHost, hasEqualWeights, isEligible, MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
 import { EdfBalancer } from './edf.ts';
 
 export function createLeastRequest<H extends BalancerHost>(hosts: readonly H[], random: Random): LoadBalancer<H> {
@@ -21,7 +21,8 @@ class TwoChoices<H extends BalancerHost> implements LoadBalancer<H> {
     this.#random = random;
   }
 
-  pick(tried?: readonly H[]): H | undefined {
+  pick(request?: PickRequest<H>): H | undefined {
+    const tried = request?.tried;
     const hosts = this.#hosts;
     if (hosts.length < 2) return hosts[0]?.healthy === true ? hosts[0] : undefined;
     const first = this.#draw(tried);

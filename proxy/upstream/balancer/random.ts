@@ -4,7 +4,7 @@ import type { Random } from '../../base/random.ts';
 import { drawHost, isEligible, MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer } from './balancer.ts';
 
 export function createRandomBalancer<H extends BalancerHost>(hosts: readonly H[], random: Random): LoadBalancer<H> {
-  return { pick: (tried) => pickRandom(hosts, random, tried) };
+  return { pick: (request) => pickRandom(hosts, random, request?.tried) };
 }
 
 function pickRandom<H extends BalancerHost>(hosts: readonly H[], random: Random, tried: readonly H[] | undefined): H | undefined {

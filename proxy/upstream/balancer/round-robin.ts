@@ -1,7 +1,7 @@
 /** ROUND_ROBIN: hosts in turn, in exact proportion to their weights, from a random start. */
 
 import type { Random } from '../../base/random.ts';
-import { hasEqualWeights, isEligible, type BalancerHost, type LoadBalancer } from './balancer.ts';
+import { hasEqualWeights, isEligible, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
 import { EdfBalancer } from './edf.ts';
 
 export function createRoundRobin<H extends BalancerHost>(hosts: readonly H[], random: Random): LoadBalancer<H> {
@@ -19,7 +19,8 @@ class Rotation<H extends BalancerHost> implements LoadBalancer<H> {
   }
 
   /** A host that stands in for a sick one takes its own turn by that, so the others keep equal shares. */
-  pick(tried?: readonly H[]): H | undefined {
+  pick(request?: PickRequest<H>): H | undefined {
+    const tried = request?.tried;
     const { length } = this.#hosts;
     let healthy = -1;
     for (let i = 0; i < length; i++) {

@@ -1,0 +1,81 @@
+/** The limits of one cluster (DestinationRule `connectionPool`): permits counted, never more than configured, given back once each. */
+
+import type { ConnectionPoolConfig, RetryBudgetConfig } from '../../config/runtime/cluster.ts';
+
+/**
+ * Envoy's circuit breaker. A permit is taken with `admit…` (false: overflow, nothing was taken) and given back with
+ * `release…` exactly once. Counters outlive a reload; only the limits change.
+ */
+export class CircuitBreaker {
+  /** Permits in use. */
+  connections = 0;
+  pending = 0;
+  requests = 0;
+  retries = 0;
+  #maxConnections = Infinity;
+  #maxPending = Infinity;
+  #maxRequests = Infinity;
+  #maxRetries = Infinity;
+  #budget: RetryBudgetConfig | undefined;
+
+  constructor(limits: ConnectionPoolConfig | undefined) {
+    this.setLimits(limits);
+  }
+
+  /** Permits in use above a lowered limit stay; new ones are refused until there is room. */
+  setLimits(limits: ConnectionPoolConfig | undefined): void {
+    this.#maxConnections = limits?.maxConnections ?? Infinity;
+    this.#maxPending = limits?.maxPendingRequests ?? Infinity;
+    this.#maxRequests = limits?.maxRequests ?? Infinity;
+    this.#maxRetries = limits?.maxRetries ?? Infinity;
+    this.#budget = limits?.retryBudget;
+  }
+
+  /** `first`: the host has no connection yet; such a host may always open one (Envoy), so the count may pass the limit. */
+  admitConnection(first: boolean): boolean {
+    if (this.connections >= this.#maxConnections && !first) return false;
+    this.connections++;
+    return true;
+  }
+
+  releaseConnection(): void {
+    this.connections--;
+  }
+
+  admitPending(): boolean {
+    if (this.pending >= this.#maxPending) return false;
+    this.pending++;
+    return true;
+  }
+
+  releasePending(): void {
+    this.pending--;
+  }
+
+  admitRequest(): boolean {
+    if (this.requests >= this.#maxRequests) return false;
+    this.requests++;
+    return true;
+  }
+
+  releaseRequest(): void {
+    this.requests--;
+  }
+
+  admitRetry(): boolean {
+    if (this.retries >= this.retryLimit) return false;
+    this.retries++;
+    return true;
+  }
+
+  releaseRetry(): void {
+    this.retries--;
+  }
+
+  /** Retries allowed now: the budget's share of active and pending requests, or the fixed limit. */
+  get retryLimit(): number {
+    const budget = this.#budget;
+    if (budget === undefined) return this.#maxRetries;
+    return Math.max(budget.minRetryConcurrency, Math.floor((budget.percent / 100) * (this.requests + this.pending)));
+  }
+}
