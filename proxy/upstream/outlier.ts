@@ -7,6 +7,13 @@ export type LocalOriginFailure = 'connect_failure' | 'connect_timeout' | 'reset'
 
 /** Told once for each attempt that reached a host; overflow is not told (Envoy). */
 export interface OutlierSink {
+  /**
+   * The attempt has a connection, new or out of the pool. With the split of local-origin failures that is the success which
+   * ends a row of them, so a reset or a timeout behind it is the first of a new row (Envoy, seen).
+   */
+  onConnected(host: Host): void;
+  /** A byte tunnel has its connection; no answer will be told. */
+  onTunnel(host: Host): void;
   /** The status of an answer, or the HTTP status that a gRPC call's grpc-status stands for. */
   onResponse(host: Host, status: number): void;
   /** The attempt failed without an answer. */
