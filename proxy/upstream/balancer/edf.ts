@@ -4,7 +4,7 @@
  */
 
 import type { Random } from '../../base/random.ts';
-import { MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
+import { isUp, MAX_DRAWS, scanHosts, type BalancerDeps, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
 
 interface Entry<H> {
   readonly host: H;
@@ -21,6 +21,7 @@ interface Entry<H> {
 export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
   readonly #hosts: readonly H[];
   readonly #random: Random;
+  readonly #panic: boolean;
   readonly #effectiveWeight: (host: H) => number;
   /** Binary heap, nearest deadline first. */
   readonly #queue: Entry<H>[] = [];
@@ -30,9 +31,10 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
   #order = 0;
 
   /** `effectiveWeight` is read when a host's turn comes. Starts at a random turn, so that many proxies do not march together. */
-  constructor(hosts: readonly H[], random: Random, effectiveWeight: (host: H) => number) {
+  constructor(hosts: readonly H[], { random, panic }: Pick<BalancerDeps, 'random' | 'panic'>, effectiveWeight: (host: H) => number) {
     this.#hosts = hosts;
     this.#random = random;
+    this.#panic = panic;
     this.#effectiveWeight = effectiveWeight;
     for (const host of hosts) this.#enqueue({ host, weight: 0, start: 0, turns: 0, deadline: 0, order: 0 });
     for (let skipped = Math.floor(random() * hosts.length); skipped > 0; skipped--) this.#nextTurn();
@@ -43,13 +45,13 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
     let host = this.#nextTurn();
     if (tried === undefined || host === undefined) return host;
     for (let draws = 0; draws < MAX_DRAWS && host !== undefined && tried.includes(host); draws++) host = this.#nextTurn();
-    return host !== undefined && tried.includes(host) ? scanHosts(this.#hosts, this.#random, tried) : host;
+    return host !== undefined && tried.includes(host) ? scanHosts(this.#hosts, this.#random, tried, this.#panic) : host;
   }
 
   #nextTurn(): H | undefined {
     if (this.#parked.length > 0) this.#readmit();
     for (let entry = this.#queue[0]; entry !== undefined; entry = this.#queue[0]) {
-      if (entry.host.healthy) {
+      if (isUp(entry.host, this.#panic)) {
         this.#now = entry.deadline;
         this.#setDeadline(entry);
         this.#sink(entry);
@@ -65,7 +67,7 @@ export class EdfBalancer<H extends BalancerHost> implements LoadBalancer<H> {
     const looks = this.#queue.length === 0 ? this.#parked.length : 1;
     for (let i = 0; i < looks; i++) {
       const entry = this.#parked.shift() as Entry<H>;
-      if (entry.host.healthy) this.#enqueue(entry);
+      if (isUp(entry.host, this.#panic)) this.#enqueue(entry);
       else this.#parked.push(entry);
     }
   }
