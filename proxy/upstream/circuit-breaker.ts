@@ -2,6 +2,12 @@
 
 import type { ConnectionPoolConfig, RetryBudgetConfig } from '../../config/runtime/cluster.ts';
 
+/** Has requests waiting for a connection that it may not open. */
+export interface ConnectionSeeker {
+  /** There is room for one connection: take it with `admitConnection`, or leave it to the next in line. */
+  onRoom(): void;
+}
+
 /**
  * Envoy's circuit breaker. A permit is taken with `admit…` (false: overflow, nothing was taken) and given back with
  * `release…` exactly once. Counters outlive a reload; only the limits change.
@@ -17,6 +23,8 @@ export class CircuitBreaker {
   #maxRequests = Infinity;
   #maxRetries = Infinity;
   #budget: RetryBudgetConfig | undefined;
+  /** In order of arrival. */
+  readonly #seekers: Set<ConnectionSeeker> = new Set();
 
   constructor(limits: ConnectionPoolConfig | undefined) {
     this.setLimits(limits);
@@ -29,6 +37,7 @@ export class CircuitBreaker {
     this.#maxRequests = limits?.maxRequests ?? Infinity;
     this.#maxRetries = limits?.maxRetries ?? Infinity;
     this.#budget = limits?.retryBudget;
+    this.#offer();
   }
 
   /** `first`: the host has no connection yet; such a host may always open one (Envoy), so the count may pass the limit. */
@@ -40,6 +49,20 @@ export class CircuitBreaker {
 
   releaseConnection(): void {
     this.connections--;
+    if (this.#seekers.size > 0) this.#offer();
+  }
+
+  /**
+   * Puts `seeker` in line for the next permit. In Envoy a permit that one host gives back is not told to the others, and
+   * their requests wait for the few connections they have.
+   */
+  seekConnection(seeker: ConnectionSeeker): void {
+    this.#seekers.add(seeker);
+  }
+
+  /** Somebody waits for a permit. */
+  get sought(): boolean {
+    return this.#seekers.size > 0;
   }
 
   admitPending(): boolean {
@@ -77,5 +100,14 @@ export class CircuitBreaker {
     const budget = this.#budget;
     if (budget === undefined) return this.#maxRetries;
     return Math.max(budget.minRetryConcurrency, Math.floor((budget.percent / 100) * (this.requests + this.pending)));
+  }
+
+  /** One permit each in turn; who wants another lines up again, at the end. */
+  #offer(): void {
+    for (const seeker of this.#seekers) {
+      if (this.connections >= this.#maxConnections) return;
+      this.#seekers.delete(seeker);
+      seeker.onRoom();
+    }
   }
 }

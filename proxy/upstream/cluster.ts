@@ -11,8 +11,8 @@ import type { LoadBalancer, PickRequest } from './balancer/balancer.ts';
 import { createBalancer } from './balancer/create.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { Host, hostAddress } from './host.ts';
-import type { PoolSettings } from './http1-pool.ts';
 import type { OutlierSink } from './outlier.ts';
+import { poolSettingsOf, type PoolSettings } from './pool-settings.ts';
 import { Resolution, type Resolver } from './resolver.ts';
 
 export interface ClusterDeps {
@@ -47,7 +47,7 @@ export class Cluster implements UpstreamClusterView {
     this.config = config;
     this.#deps = deps;
     this.breaker = new CircuitBreaker(config.connectionPool);
-    this.#settings = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs, isOwn: this.#ownAddresses() };
+    this.#settings = poolSettingsOf(config, this.#ownAddresses());
     this.#balancer = this.#createBalancer([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
   }
@@ -79,9 +79,7 @@ export class Cluster implements UpstreamClusterView {
   update(config: ClusterConfig): void {
     this.config = config;
     this.breaker.setLimits(config.connectionPool);
-    this.#settings.connectTimeoutMs = config.connectTimeoutMs;
-    this.#settings.idleTimeoutMs = config.idleTimeoutMs;
-    this.#settings.isOwn = this.#ownAddresses();
+    Object.assign(this.#settings, poolSettingsOf(config, this.#ownAddresses()));
     if (this.#used || config.discovery !== 'STATIC') this.#applyEndpoints();
   }
 
@@ -180,7 +178,7 @@ export class Cluster implements UpstreamClusterView {
   }
 
   #createHost(endpoint: EndpointConfig): Host {
-    return new Host(endpoint, this.#settings, this.#deps.clock, this.stats);
+    return new Host(endpoint, this.#settings, this.#deps.clock, this.stats, this.breaker);
   }
 
   #dropHost(host: Host): void {

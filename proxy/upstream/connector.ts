@@ -16,6 +16,8 @@ export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
   readonly timeoutMs: number;
+  /** Silence before TCP keep-alive probes begin, 0: the system's default; undefined: no probes. */
+  readonly keepAliveMs?: number | undefined;
   /** For destinations that the downstream names: true for an address at which this proxy itself listens. */
   readonly isOwn?: IsOwnListener | undefined;
 }
@@ -37,6 +39,7 @@ export function connect(target: ConnectTarget, clock: Clock, events: ConnectEven
     host: target.address,
     port: target.port,
     noDelay: true,
+    ...(target.keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: target.keepAliveMs }),
     allowHalfOpen: true,
     ...(isIP(target.address) === 0 ? {} : { autoSelectFamily: false }),
     onread: {

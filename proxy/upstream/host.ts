@@ -4,7 +4,9 @@ import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoi
 import type { EventClock } from '../base/event-clock.ts';
 import type { UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
-import { Http1Pool, type PoolSettings } from './http1-pool.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import { Http1Pool } from './http1-pool.ts';
+import type { PoolSettings } from './pool-settings.ts';
 
 export class Host implements UpstreamHostView {
   endpoint: EndpointConfig;
@@ -18,11 +20,11 @@ export class Host implements UpstreamHostView {
   activeRequests = 0;
   healthy = true;
 
-  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats) {
+  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats, breaker: CircuitBreaker) {
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.address = hostAddress(endpoint);
-    this.pool = new Http1Pool(endpoint, settings, clock, clusterStats, this.stats);
+    this.pool = new Http1Pool(endpoint, settings, clock, { cluster: clusterStats, host: this.stats }, breaker);
   }
 
   get workload(): WorkloadConfig {

@@ -1,14 +1,24 @@
-/** HTTP/1 connections to one host: idle ones reused newest first, requests without one wait for the connect they caused. */
+/**
+ * HTTP/1 connections to one host: idle ones reused newest first, requests without one wait for the connect they caused,
+ * or, where the cluster has as many connections as it may, for any that this host has or gets.
+ *
+ * A connection holds a permit of the cluster's breaker from the start of its connect to its end. There is a connect under
+ * way for every waiter, as far as permits go; a host that has nothing at all always opens one (Envoy), so its waiters
+ * never wait for other hosts alone.
+ */
 
 import type { Socket } from 'node:net';
 import type { EventClock } from '../base/event-clock.ts';
 import { Fifo } from '../base/fifo.ts';
 import { Http1ClientConnection, type ClientConnectionOwner } from '../codec/http1/client-connection.ts';
 import type { ClusterStats, HostStats } from '../telemetry/stats.ts';
-import { connect, type ConnectFailure, type IsOwnListener } from './connector.ts';
+import type { CircuitBreaker, ConnectionSeeker } from './circuit-breaker.ts';
+import { connect, type ConnectFailure } from './connector.ts';
+import type { PoolSettings } from './pool-settings.ts';
 
 /** A request that waits for a connection. */
 export interface PoolWaiter {
+  /** The connection is the waiter's until its exchange has ended. Who cannot use it gives it back with `Http1Pool.onIdle`. */
   onConnection(connection: Http1ClientConnection): void;
   onConnectFailure(failure: ConnectFailure): void;
 }
@@ -18,102 +28,121 @@ export interface PoolTarget {
   readonly port: number;
 }
 
-/** Settings that a reload may change under a living pool. */
-export interface PoolSettings {
-  connectTimeoutMs: number;
-  idleTimeoutMs: number;
-  /** Where the downstream chooses the destination: what it may not choose. */
-  isOwn: IsOwnListener | undefined;
+/** Where a pool counts. */
+export interface PoolStats {
+  readonly cluster: ClusterStats;
+  readonly host: HostStats;
 }
 
-export class Http1Pool implements ClientConnectionOwner {
+const SHUTTING_DOWN: ConnectFailure = { kind: 'remote_connection_failure', reason: 'proxy is shutting down' };
+
+export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   readonly #target: PoolTarget;
   readonly #settings: PoolSettings;
   readonly #clock: EventClock;
   readonly #clusterStats: ClusterStats;
   readonly #hostStats: HostStats;
+  readonly #breaker: CircuitBreaker;
   readonly #idle: Http1ClientConnection[] = [];
   readonly #all: Set<Http1ClientConnection> = new Set();
   readonly #waiters: Fifo<PoolWaiter> = new Fifo();
+  /** Waiters whose connect has failed and who are about to be told. */
+  readonly #doomed: Fifo<PoolWaiter> = new Fifo();
   readonly #connecting: Set<() => void> = new Set();
   #draining = false;
+  #destroyed = false;
+  /** Waiters are being given connections further up the stack. */
+  #serving = false;
 
-  constructor(target: PoolTarget, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats, hostStats: HostStats) {
+  constructor(target: PoolTarget, settings: PoolSettings, clock: EventClock, stats: PoolStats, breaker: CircuitBreaker) {
     this.#target = target;
     this.#settings = settings;
     this.#clock = clock;
-    this.#clusterStats = clusterStats;
-    this.#hostStats = hostStats;
+    this.#clusterStats = stats.cluster;
+    this.#hostStats = stats.host;
+    this.#breaker = breaker;
   }
 
   /** An idle connection, or undefined: then `wait`. */
   take(): Http1ClientConnection | undefined {
     for (let newest = this.#idle.pop(); newest !== undefined; newest = this.#idle.pop()) {
-      if (!isSpent(newest, this.#clock.now(), this.#settings.idleTimeoutMs)) return newest;
+      if (!isSpent(newest, this.#clock.now(), this.#settings)) return newest;
       newest.close();
     }
     return undefined;
   }
 
   /**
-   * Queues `waiter` and opens a connection for it; false when no more requests may wait (overflow). The waiter that has
-   * waited longest gets the first one free.
+   * Queues `waiter` and opens a connection for it; false when no more requests may wait (overflow), or the pool is
+   * destroyed. The waiter that has waited longest gets the first connection free.
    */
   wait(waiter: PoolWaiter): boolean {
+    if (this.#destroyed) return false;
+    if (!this.#breaker.admitPending()) {
+      this.#clusterStats.upstreamRqPendingOverflow++;
+      return false;
+    }
     this.#waiters.push(waiter);
     this.#clusterStats.upstreamRqPendingTotal++;
     this.#clusterStats.upstreamRqPendingActive++;
-    this.#open();
+    this.#openForWaiters();
     return true;
   }
 
   /** Takes `waiter` out of the queue; its connect goes on and feeds the pool. */
   giveUp(waiter: PoolWaiter): void {
-    if (this.#waiters.remove(waiter)) this.#clusterStats.upstreamRqPendingActive--;
+    if (this.#waiters.remove(waiter)) this.#countUnqueued();
+    else this.#doomed.remove(waiter);
   }
 
   get empty(): boolean {
     return this.#all.size === 0 && this.#connecting.size === 0 && this.#waiters.length === 0;
   }
 
-  /** Ends idle connections that have been so for longer than the idle timeout. */
+  /** About once a second: ends idle connections that are too old, or idle for longer than the idle timeout. */
   sweep(now: number): void {
     if (this.#idle.length === 0) return;
-    for (const connection of this.#idle.filter((idle) => isSpent(idle, now, this.#settings.idleTimeoutMs))) {
-      this.#clusterStats.upstreamCxIdleTimeout++;
+    for (const connection of this.#idle.filter((idle) => isSpent(idle, now, this.#settings))) {
+      if (!this.#isWornOut(connection, now)) this.#clusterStats.upstreamCxIdleTimeout++;
       connection.close();
     }
+    // Other hosts' requests wait for a permit that lies idle here. One a second, so that hosts do not take turns at
+    // connecting; and not the last, which this host could open again at once.
+    if (this.#breaker.sought && this.#all.size > 1) this.#idle[0]?.close();
   }
 
-  /** The host is gone from the configuration: idle connections close now, busy ones after their response. */
+  /** The host is gone from the configuration: idle connections close now, busy ones after their response. Waiters are still served. */
   drain(): void {
     this.#draining = true;
-    for (const connection of this.#idle.splice(0)) connection.close();
+    this.#closeIdle();
   }
 
   /** Ends everything at once. */
   destroy(): void {
     this.#draining = true;
-    for (const cancel of this.#connecting) cancel();
+    this.#destroyed = true;
+    this.#doom(this.#waiters.length);
+    for (const cancel of this.#connecting) {
+      cancel();
+      this.#breaker.releaseConnection();
+    }
     this.#connecting.clear();
     for (const connection of [...this.#all]) connection.resetStream();
-    for (let waiter = this.#nextWaiter(); waiter !== undefined; waiter = this.#nextWaiter()) {
-      waiter.onConnectFailure({ kind: 'remote_connection_failure', reason: 'proxy is shutting down' });
-    }
+    this.#failDoomed(SHUTTING_DOWN);
   }
 
+  // ClientConnectionOwner
+
   onIdle(connection: Http1ClientConnection): void {
-    const waiter = this.#nextWaiter();
-    if (waiter !== undefined) {
-      waiter.onConnection(connection);
-      return;
-    }
-    if (this.#draining) {
+    const now = this.#clock.now();
+    if (this.#isWornOut(connection, now)) {
       connection.close();
       return;
     }
-    connection.idleSinceMs = this.#clock.now();
+    connection.idleSinceMs = now;
     this.#idle.push(connection);
+    if (this.#waiters.length > 0) this.#serve();
+    if (this.#draining && !this.#serving) this.#closeIdle();
   }
 
   onClosed(connection: Http1ClientConnection): void {
@@ -122,39 +151,71 @@ export class Http1Pool implements ClientConnectionOwner {
     this.#hostStats.cxActive--;
     this.#clusterStats.upstreamCxRxBytesTotal += connection.bytesRead;
     this.#clusterStats.upstreamCxTxBytesTotal += connection.bytesWritten;
+    if (connection.requests >= this.#settings.maxRequestsPerConnection) this.#clusterStats.upstreamCxMaxRequests++;
+    else if (this.#isWornOut(connection, this.#clock.now())) this.#clusterStats.upstreamCxMaxDurationReached++;
     const index = this.#idle.lastIndexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
+    this.#passPermitOn();
   }
 
+  // ConnectionSeeker
+
+  onRoom(): void {
+    if (!this.#wantsMore || !this.#breaker.admitConnection(false)) return;
+    this.#open();
+    if (this.#wantsMore) this.#breaker.seekConnection(this);
+  }
+
+  /** There are waiters that no connect is under way for. */
+  get #wantsMore(): boolean {
+    return this.#waiters.length > this.#connecting.size;
+  }
+
+  #openForWaiters(): void {
+    while (this.#wantsMore) {
+      const first = this.#all.size === 0 && this.#connecting.size === 0;
+      if (!this.#breaker.admitConnection(first)) {
+        this.#clusterStats.upstreamCxOverflow++;
+        this.#breaker.seekConnection(this);
+        return;
+      }
+      this.#open();
+    }
+  }
+
+  /** A connection has ended. Where it was the last one and requests wait, its permit is for the next: no other host may have it. */
+  #passPermitOn(): void {
+    if (this.#all.size === 0 && this.#connecting.size === 0 && this.#waiters.length > 0) this.#open();
+    else this.#breaker.releaseConnection();
+    this.#openForWaiters();
+  }
+
+  /** Starts a connect; its permit has been taken. */
   #open(): void {
     let connection: Http1ClientConnection | undefined;
-    const cancel = connect(
-      { address: this.#target.address, port: this.#target.port, timeoutMs: this.#settings.connectTimeoutMs, isOwn: this.#settings.isOwn },
-      this.#clock,
-      {
-        onConnect: (socket) => {
-          this.#clock.tick();
-          this.#connecting.delete(cancel);
-          connection = this.#adopt(socket);
-          this.onIdle(connection);
-        },
-        onFailure: (failure) => {
-          this.#clock.tick();
-          this.#connecting.delete(cancel);
-          this.#countFailure(failure);
-          this.#nextWaiter()?.onConnectFailure(failure);
-        },
-        onRead: (bytes, length) => {
-          try {
-            connection?.onRead(bytes, length);
-          } catch (error) {
-            // A bug: it costs this exchange, whose request would hang otherwise, and is reported as what it is.
-            connection?.abandon();
-            throw error;
-          }
-        },
+    const { connectTimeoutMs, keepAliveMs, isOwn } = this.#settings;
+    const cancel = connect({ address: this.#target.address, port: this.#target.port, timeoutMs: connectTimeoutMs, keepAliveMs, isOwn }, this.#clock, {
+      onConnect: (socket) => {
+        this.#clock.tick();
+        this.#connecting.delete(cancel);
+        connection = this.#adopt(socket);
+        this.onIdle(connection);
       },
-    );
+      onFailure: (failure) => {
+        this.#clock.tick();
+        this.#connecting.delete(cancel);
+        this.#onConnectFailure(failure);
+      },
+      onRead: (bytes, length) => {
+        try {
+          connection?.onRead(bytes, length);
+        } catch (error) {
+          // A bug: it costs this exchange, whose request would hang otherwise, and is reported as what it is.
+          connection?.abandon();
+          throw error;
+        }
+      },
+    });
     this.#connecting.add(cancel);
   }
 
@@ -168,25 +229,74 @@ export class Http1Pool implements ClientConnectionOwner {
     return connection;
   }
 
+  /**
+   * With the connect fail the waiters that have no other one under way: they are not left to find out one connect after
+   * the other that this host cannot be reached. (Envoy fails all, those whose connect goes on included.)
+   */
+  #onConnectFailure(failure: ConnectFailure): void {
+    this.#hostStats.cxConnectFail++;
+    this.#clusterStats.upstreamCxConnectFail++;
+    if (failure.kind === 'connection_timeout') this.#clusterStats.upstreamCxConnectTimeout++;
+    this.#doom(this.#waiters.length - this.#connecting.size);
+    this.#breaker.releaseConnection();
+    this.#failDoomed(failure);
+  }
+
+  /** Takes the oldest waiters out of the queue. They are told when all is in order again: they may well come back at once. */
+  #doom(count: number): void {
+    for (let left = count; left > 0; left--) {
+      const waiter = this.#nextWaiter();
+      if (waiter !== undefined) this.#doomed.push(waiter);
+    }
+  }
+
+  #failDoomed(failure: ConnectFailure): void {
+    for (let waiter = this.#doomed.shift(); waiter !== undefined; waiter = this.#doomed.shift()) waiter.onConnectFailure(failure);
+  }
+
+  /** A loop rather than a call for each: a waiter that cannot use its connection gives it back at once. */
+  #serve(): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      while (this.#waiters.length > 0) {
+        const connection = this.#idle.pop();
+        if (connection === undefined) return;
+        this.#nextWaiter()?.onConnection(connection);
+      }
+    } finally {
+      this.#serving = false;
+    }
+  }
+
   #nextWaiter(): PoolWaiter | undefined {
     const waiter = this.#waiters.shift();
-    if (waiter !== undefined) this.#clusterStats.upstreamRqPendingActive--;
+    if (waiter !== undefined) this.#countUnqueued();
     return waiter;
   }
 
-  #countFailure(failure: ConnectFailure): void {
-    this.#hostStats.cxConnectFail++;
-    if (failure.kind === 'connection_timeout') this.#clusterStats.upstreamCxConnectTimeout++;
-    this.#clusterStats.upstreamCxConnectFail++;
+  #countUnqueued(): void {
+    this.#breaker.releasePending();
+    this.#clusterStats.upstreamRqPendingActive--;
+  }
+
+  #closeIdle(): void {
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+
+  /** It has carried its requests, or lived its time. */
+  #isWornOut(connection: Http1ClientConnection, now: number): boolean {
+    return connection.requests >= this.#settings.maxRequestsPerConnection || now - connection.openedMs >= this.#settings.maxDurationMs;
   }
 }
 
 /** An idle connection is given up this long before the upstream said it would do so: a request must not cross with its FIN. */
 const HINT_MARGIN_MS = 500;
 
-/** True once an idle connection has outlived our limit (0 = none) or nearly the one the upstream announced. */
-function isSpent(connection: Http1ClientConnection, now: number, idleTimeoutMs: number): boolean {
+/** True once an idle connection has outlived our limits or nearly the one the upstream announced. */
+function isSpent(connection: Http1ClientConnection, now: number, { idleTimeoutMs, maxDurationMs }: PoolSettings): boolean {
   const idleMs = now - connection.idleSinceMs;
   if (idleTimeoutMs > 0 && idleMs > idleTimeoutMs) return true;
+  if (now - connection.openedMs >= maxDurationMs) return true;
   return connection.idleHintMs !== undefined && idleMs > Math.max(connection.idleHintMs - HINT_MARGIN_MS, connection.idleHintMs / 2);
 }

@@ -32,6 +32,8 @@ export interface ClientConnectionOwner {
 export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySink {
   /** Requests sent on this connection, the current one included. */
   requests = 0;
+  /** Monotonic time at which it was established. */
+  readonly openedMs: number;
   /** Monotonic time since when it is idle; the pool's. */
   idleSinceMs = 0;
   /** How long the upstream said it keeps the connection when idle, milliseconds; undefined where it did not say. */
@@ -66,6 +68,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     this.#socket = socket;
     this.#owner = owner;
     this.#clock = clock;
+    this.openedMs = clock.now();
     this.localAddress = socket.localAddress === undefined ? undefined : joinAddress(socket.localAddress, socket.localPort);
     this.#out = new SocketWriter(socket, () => this.#receiver?.onUpstreamDrain());
     socket.on('end', () => this.#onEnd());
