@@ -5,7 +5,7 @@ import { istioVersions, specKind } from './kind.ts';
 import type { Metadata } from './metadata.ts';
 import type { Report, Schema } from './schema.ts';
 import { list, object } from './schema.ts';
-import { trafficPolicy } from './traffic-policy/traffic-policy.ts';
+import { checkFailover, trafficPolicy } from './traffic-policy/traffic-policy.ts';
 import type { TrafficPolicy } from './traffic-policy/types.ts';
 import { exportTo, hostName, labels, nameLabel, selectorLabels } from './values.ts';
 
@@ -40,7 +40,7 @@ const spec: Schema<DestinationRuleSpec> = object<DestinationRuleSpec>(
     exportTo: exportTo({ none: false }),
     workloadSelector: object<ClientSelector>({ matchLabels: selectorLabels }),
   },
-  { required: ['host'] },
+  { required: ['host'], check: checkPolicies },
 );
 
 export const destinationRule: KindParser<DestinationRuleSpec> = specKind(
@@ -48,6 +48,13 @@ export const destinationRule: KindParser<DestinationRuleSpec> = specKind(
   spec,
   checkSelector,
 );
+
+function checkPolicies({ trafficPolicy: policy, subsets = [] }: DestinationRuleSpec, report: Report): void {
+  if (policy !== undefined) checkFailover(policy, undefined, report, ['trafficPolicy']);
+  for (const [index, { trafficPolicy: own }] of subsets.entries()) {
+    if (own !== undefined) checkFailover(own, policy?.outlierDetection, report, ['subsets', index, 'trafficPolicy']);
+  }
+}
 
 function checkSubsets(subsets: readonly Subset[], report: Report): void {
   const seen = new Set<string>();

@@ -6,13 +6,14 @@ import type {
 } from './mesh-config/types.ts';
 import { unreadMeshFields, unreadProxyFields } from './mesh-config/unread.ts';
 import type { Check, Report, Schema } from './schema.ts';
-import { boolean, checked, decimal, integer, list, map, object, oneName, portNumber, text, uint32 } from './schema.ts';
+import { boolean, checked, decimal, integer, list, map, object, oneName, portNumber, present, text, uint32 } from './schema.ts';
 import { connectionPool, tcpKeepalive } from './traffic-policy/connection-pool.ts';
 import { localityLbSetting } from './traffic-policy/locality.ts';
 import { outlierDetection } from './traffic-policy/outlier-detection.ts';
 import { withUnread } from './unread-fields.ts';
 import { all, checkedText, destination, dnsLabel, duration, exportTo, hostProblem } from './values.ts';
 import { httpRetry } from './virtual-service/retry.ts';
+import type { HttpRetry } from './virtual-service/types.ts';
 
 export type * from './mesh-config/types.ts';
 
@@ -40,6 +41,13 @@ const outboundTrafficPolicy: Schema<MeshOutboundTrafficPolicy> = object<MeshOutb
 
 const inboundTrafficPolicy = object<NonNullable<MeshConfigSpec['inboundTrafficPolicy']>>({ mode: oneName(['PASSTHROUGH', 'LOCALHOST']) });
 const defaultTrafficPolicy = object<NonNullable<MeshConfigSpec['defaultTrafficPolicy']>>({ connectionPool, outlierDetection });
+
+/** Istio reads three of its fields for requests to the local application. */
+const inboundRetry: Schema<HttpRetry> = checked<HttpRetry>(httpRetry, (retry, report) => {
+  for (const field of present(retry, ['perTryTimeout', 'retryRemoteLocalities', 'retryIgnorePreviousHosts'])) {
+    report.warning([field], 'has no effect: for inbound requests only attempts, retryOn and backoff count');
+  }
+});
 
 const normalization: Schema<PathNormalization> = oneName(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']);
 const pathNormalization = object<NonNullable<MeshConfigSpec['pathNormalization']>>({ normalization });
@@ -97,7 +105,7 @@ export const meshConfig: Schema<MeshConfigSpec> = object<MeshConfigSpec>(
       protocolDetectionTimeout: detectionTimeout,
       tcpKeepalive,
       defaultHttpRetryPolicy: httpRetry,
-      defaultInboundHttpRetryPolicy: httpRetry,
+      defaultInboundHttpRetryPolicy: inboundRetry,
       defaultTrafficPolicy,
       localityLbSetting,
       h2UpgradePolicy: oneName(['DO_NOT_UPGRADE', 'UPGRADE']),

@@ -49,39 +49,46 @@ const topologyLabels = ['topology.kubernetes.io/region', 'topology.kubernetes.io
 
 function checkPriority(value: { readonly failover?: readonly unknown[]; readonly failoverPriority?: readonly string[] }, report: Report): void {
   for (const [index, entry] of (value.failoverPriority ?? []).entries()) {
-    const label = entry.split('=', 1)[0]!;
-    if (label === '') report.error(['failoverPriority', index], 'a label key must not be empty');
-    if ((value.failover ?? []).length > 0 && topologyLabels.includes(label)) {
-      report.error(['failoverPriority', index], `${label} cannot be combined with failover, which orders by region itself`);
+    if (entry === '' || entry.startsWith('=')) report.error(['failoverPriority', index], 'a label key must not be empty');
+    if ((value.failover ?? []).length > 0 && topologyLabels.includes(entry)) {
+      report.error(['failoverPriority', index], `${entry} cannot be combined with failover, which orders by region itself`);
     }
   }
 }
 
-/** `region/zone/subzone`, a `*` only at the end; two of one list must not cover each other. */
+/** `region/zone/subzone`, a `*` only at the end; none may lie within an earlier one (a narrow one before the wildcard over it is how to write exceptions). */
 function checkLocalities(localities: readonly string[], refuse: (index: number, message: string) => void): void {
   for (const [index, locality] of localities.entries()) {
     const problem = localityProblem(locality);
-    const rival = localities.slice(0, index).find((earlier) => overlap(earlier, locality));
+    const rival = localities.slice(0, index).find((earlier) => isWithin(locality, earlier));
     if (problem !== undefined) refuse(index, problem);
     else if (rival !== undefined) refuse(index, `${JSON.stringify(locality)} overlaps with ${JSON.stringify(rival)}`);
   }
 }
 
 function localityProblem(locality: string): string | undefined {
-  const segments = locality.split('/');
   const shown = JSON.stringify(locality);
-  if (segments.length > 3 || segments.includes('')) return `${shown} is not region, region/zone or region/zone/subzone`;
+  if (segmentsOf(locality).includes('')) return `${shown} is not region, region/zone or region/zone/subzone`;
   if (locality.slice(0, -1).includes('*')) return `${shown}: a wildcard is only allowed at the end`;
   return undefined;
 }
 
-function overlap(one: string, other: string): boolean {
-  const [a, b] = [one.split('/'), other.split('/')];
-  for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    const [left, right] = [a[i]!, b[i]!];
-    if (left === right) continue;
-    if (left.endsWith('*')) return right.startsWith(left.slice(0, -1));
-    return right.endsWith('*') && left.startsWith(right.slice(0, -1));
+/**
+ * Istio's notion: the same, or below it, or it below a whole wildcard segment. A region after one of its zones counts
+ * as well, and `us-*` does not cover `us-west`.
+ */
+function isWithin(locality: string, earlier: string): boolean {
+  const [inner, outer] = [segmentsOf(locality), segmentsOf(earlier)];
+  for (const [i, segment] of outer.entries()) {
+    if (segment === '*') return true;
+    if (inner[i] === undefined) return true;
+    if (inner[i] !== segment) return false;
   }
   return true;
+}
+
+/** Three at most: a subzone may hold further slashes. */
+function segmentsOf(locality: string): readonly string[] {
+  const [region = '', zone, ...subzone] = locality.split('/');
+  return [region, ...(zone === undefined ? [] : [zone]), ...(subzone.length === 0 ? [] : [subzone.join('/')])];
 }

@@ -50,7 +50,7 @@ function checkDelay(value: WrittenDelay, report: Report): void {
   if (value.exponentialDelay !== undefined) report.error(['exponentialDelay'], 'is not supported; use fixedDelay');
   else if (value.fixedDelay === undefined) report.error([], 'needs fixedDelay');
   if (value.percent !== undefined) report.deprecated(['percent'], 'is deprecated; use percentage.value', 'IST0002');
-  if (value.percentage === undefined && value.percent === undefined) warnOfNothing('delayed', report);
+  if (value.percentage === undefined ? value.percent === undefined : value.percentage.value === undefined) warnOfNothing('delayed', value, report);
 }
 
 const abort: Schema<FaultAbort> = object<WrittenAbort>(
@@ -67,13 +67,15 @@ const abort: Schema<FaultAbort> = object<WrittenAbort>(
 function checkAbort(value: WrittenAbort, report: Report): void {
   oneOf(value, ['httpStatus', 'grpcStatus', 'http2Error'], report);
   if (value.http2Error !== undefined) report.error(['http2Error'], 'is not supported; use httpStatus or grpcStatus');
-  else if (present(value, ['httpStatus', 'grpcStatus']).length === 0) report.error([], 'needs httpStatus or grpcStatus');
-  if (value.percentage === undefined) warnOfNothing('aborted', report);
+  else if (present(value, ['httpStatus', 'grpcStatus']).length === 0) return report.warning([], 'has neither httpStatus nor grpcStatus, so no request is aborted');
+  if (value.percentage?.value === undefined) warnOfNothing('aborted', value, report);
 }
 
 /** Old texts say "all requests"; Envoy's default is none. */
-function warnOfNothing(done: string, report: Report): void {
-  report.warning([], `has no percentage, so no request is ${done}; for all requests write percentage: {value: 100}`);
+function warnOfNothing(done: string, { percentage }: FaultDelay | FaultAbort, report: Report): void {
+  const consequence = `so no request is ${done}; for all requests write percentage: {value: 100}`;
+  if (percentage === undefined) report.warning([], `has no percentage, ${consequence}`);
+  else report.warning(['percentage'], `has no value, ${consequence}`);
 }
 
 export const fault: Schema<HttpFaultInjection> = object<HttpFaultInjection>(

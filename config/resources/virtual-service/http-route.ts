@@ -35,15 +35,34 @@ export const httpRoute: Schema<HttpRoute> = object<HttpRoute>(
 );
 
 function checkRoute(route: HttpRoute, report: Report): void {
-  if (route.mirror !== undefined && (route.mirrors ?? []).length > 0) report.error(['mirrors'], 'cannot be combined with mirror');
   if (route.mirrorPercent !== undefined) report.deprecated(['mirrorPercent'], 'is deprecated; use mirrorPercentage.value');
+  checkMirrors(route, report);
+  checkPerTryTimeout(route, report);
   if (route.redirect?.prefixRewrite !== undefined) checkPrefixRewrite(route, report);
   for (const answer of ['redirect', 'directResponse'] as const) {
     if (route[answer] === undefined) continue;
     for (const field of ['fault', 'rewrite'] as const) {
       if (route[field] !== undefined) report.error([field], `cannot be combined with ${answer}: nothing is forwarded`);
     }
+    for (const field of ['timeout', 'retries', 'mirror', 'mirrors'] as const) {
+      if (route[field] !== undefined) report.warning([field], `has no effect beside ${answer}: nothing is forwarded`);
+    }
   }
+}
+
+function checkMirrors({ mirror, mirrors = [], mirrorPercent, mirrorPercentage }: HttpRoute, report: Report): void {
+  if (mirror !== undefined && mirrors.length > 0) return report.error(['mirrors'], 'cannot be combined with mirror');
+  if (mirror === undefined && mirrorPercentage !== undefined) {
+    report.warning(['mirrorPercentage'], mirrors.length > 0 ? 'has no effect: it is the share of mirror; give percentage to each of mirrors' : 'has no effect without mirror');
+  }
+  if (mirrorPercent !== undefined && mirrorPercentage !== undefined) report.warning(['mirrorPercent'], 'has no effect beside mirrorPercentage');
+}
+
+/** Envoy does not start a per-try timer that the route's would always beat. */
+function checkPerTryTimeout({ timeout, retries }: HttpRoute, report: Report): void {
+  const perTry = retries?.perTryTimeout;
+  if (timeout === undefined || perTry === undefined || perTry < timeout) return;
+  report.warning(['retries', 'perTryTimeout'], `has no effect: it is not shorter than timeout (${timeout}ms), which covers all tries`);
 }
 
 /** The prefix to replace is that of the match. */

@@ -50,6 +50,7 @@ const gateway = resource('Gateway');
 const server = (fields: string): string => gateway(`servers:\n-\n${indent(fields, '  ')}`);
 const entry = resource('ServiceEntry');
 const sidecar = resource('Sidecar');
+const mesh = (fields: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n${indent(fields, '    ')}\n`;
 const head = 'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n';
 const good = `${head}spec: {hosts: [a], http: [{route: [{destination: {host: a}}]}]}\n`;
 
@@ -193,7 +194,6 @@ table('VirtualService', [
   ['malformed claim', virtualService('hosts: [a]\ngateways: [g]\nhttp: [{match: [{headers: {▸"@request.auth.claims..x": {exact: a}}}], route: [{destination: {host: a}}]}]'), 'is not a claim'],
   ['empty fault', forward('▸fault: {}'), 'needs delay or abort'],
   ['abort status', forward('fault: {abort: {httpStatus: ▸601, percentage: {value: 1}}}'), 'from 200 to 600, got 601'],
-  ['abort without status', forward('fault:\n  ▸abort: {percentage: {value: 1}}'), 'needs httpStatus or grpcStatus'],
   ['abort with two', forward('fault:\n  abort:\n    percentage: {value: 1}\n    httpStatus: 500\n    grpcStatus: ▸UNAVAILABLE'), 'only one of httpStatus, grpcStatus, http2Error'],
   ['unknown gRPC status', forward('fault: {abort: {grpcStatus: ▸UNAVAILBLE, percentage: {value: 1}}}'), 'did you mean "UNAVAILABLE"?'],
   ['HTTP/2 error', forward('fault: {abort: {http2Error: ▸x, percentage: {value: 1}}}'), 'is not supported; use httpStatus'],
@@ -328,6 +328,218 @@ table('Sidecar', [
   ['dynamic DNS', sidecar('outboundTrafficPolicy: {mode: ▸ALLOW_ANY_DYNAMIC_DNS}'), '"ALLOW_ANY_DYNAMIC_DNS" is not known'],
   ['egress proxy', sidecar('outboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n  ▸egressProxy: {host: a}'), 'is only allowed with mode ALLOW_ANY'],
 ]);
+
+table('retries, timeouts, faults, mirrors', [
+  ['attempts unset with more', forward('▸retries: {perTryTimeout: 1s}'), 'attempts is 0, which switches retries off, but perTryTimeout is set'],
+  ['attempts 0 with a condition', forward('retries: {attempts: ▸0, retryOn: 5xx}'), 'but retryOn is set'],
+  ['attempts 0 with other localities', forward('retries: {attempts: ▸0, retryRemoteLocalities: true}'), 'but retryRemoteLocalities is set'],
+  ['attempts beyond 32 bits', forward('retries: {attempts: ▸2147483648}'), 'must be a whole number from 0 to 2147483647, got 2147483648'],
+  ['fractional attempts', forward('retries: {attempts: ▸1.5}'), 'must be a whole number'],
+  ['attempts as text', forward('retries: {attempts: ▸"3"}'), 'got the text "3" (write it without quotes)'],
+  ['attempts missing a word', forward('retries: {▸attemps: 3}'), 'unknown field "attemps"; did you mean "attempts"?'],
+  ['zero per-try timeout', forward('retries: {attempts: 1, perTryTimeout: ▸0s, retryOn: 5xx}'), 'must be at least 1ms'],
+  ['per-try timeout finer than a millisecond', forward('retries: {attempts: 1, perTryTimeout: ▸1.5ms, retryOn: 5xx}'), 'must be whole milliseconds'],
+  ['zero back-off', forward('retries: {attempts: 1, backoff: ▸0s}'), 'must be at least 1ms'],
+  ['negative back-off', forward('retries: {attempts: 1, backoff: ▸-25ms}'), 'must be at least 1ms'],
+  ['retryOn as a list', forward('retries: {attempts: 1, ▸retryOn: [5xx]}'), 'must be text, got a list'],
+  ['retryOn as a number', forward('retries: {attempts: 1, retryOn: ▸503}'), 'must be text, got the number 503 (put it in quotes)'],
+  ['retryOn with a comma too many', forward('retries: {attempts: 1, retryOn: ▸"5xx,"}'), '"" is not a retry condition'],
+  ['retryOn below the status codes', forward('retries: {attempts: 1, retryOn: ▸"99"}'), '99 is not an HTTP status code'],
+  ['remote localities', forward('retries: {attempts: 1, retryRemoteLocalities: ▸"true"}'), 'must be true or false'],
+  ['timeout of all ages', forward('timeout: ▸400000000000s'), 'must be at most 315576000000s'],
+  ['zero delay', forward('fault: {delay: {fixedDelay: ▸0s, percentage: {value: 1}}}'), 'must be at least 1ms'],
+  ['delay of both kinds', forward('fault: {delay: {fixedDelay: 1s, exponentialDelay: ▸1s, percentage: {value: 1}}}'), 'is not supported; use fixedDelay'],
+  ['delay percentage above 100', forward('fault: {delay: {fixedDelay: 1s, percentage: {value: ▸100.1}}}'), 'must be a number from 0 to 100, got 100.1'],
+  ['delay percent above 100', forward('fault: {delay: {fixedDelay: 1s, percentage: {value: 1}, percent: ▸101}}'), 'must be a whole number from 0 to 100'],
+  ['negative abort percentage', forward('fault: {abort: {httpStatus: 500, percentage: {value: ▸-1}}}'), 'must be a number from 0 to 100, got -1'],
+  ['abort percentage that is no number', forward('fault: {abort: {httpStatus: 500, percentage: {value: ▸.nan}}}'), 'must be a number from 0 to 100, got the number NaN'],
+  ['abort percentage as a number', forward('fault: {abort: {httpStatus: 500, percentage: ▸50}}'), 'must be a map, got the number 50'],
+  ['abort status below 200', forward('fault: {abort: {httpStatus: ▸199, percentage: {value: 1}}}'), 'from 200 to 600, got 199'],
+  ['abort with a gRPC number', forward('fault: {abort: {grpcStatus: ▸14, percentage: {value: 1}}}'), 'must be text, got the number 14'],
+  ['gRPC status in lower case', forward('fault: {abort: {grpcStatus: ▸unavailable, percentage: {value: 1}}}'), '"unavailable" is not a gRPC status'],
+  ['fault with directResponse', http('directResponse: {status: 200}\n▸fault: {delay: {fixedDelay: 1s, percentage: {value: 1}}}'), 'cannot be combined with directResponse'],
+  ['negative mirror percentage', forward('mirror: {host: b}\nmirrorPercentage: {value: ▸-0.1}'), 'must be a number from 0 to 100, got -0.1'],
+  ['mirror percent', forward('mirror: {host: b}\nmirrorPercent: ▸101'), 'must be a whole number from 0 to 100, got 101'],
+  ['share of one of several mirrors', forward('mirrors: [{destination: {host: b}}, {destination: {host: c}, percentage: {value: ▸200}}]'), 'http[0].mirrors[1].percentage.value: must be a number from 0 to 100'],
+  ['mirrors without destination', forward('mirrors: [▸{percentage: {value: 1}}]'), 'mirrors[0].destination: is required'],
+  ['mirror to nowhere', forward('▸mirror: {subset: v1}'), 'mirror.host: is required'],
+  ['mirror to everybody', forward('mirror: {host: ▸"*"}'), 'a destination cannot be "*"'],
+  ['mirror to port 0', forward('mirror: {host: b, port: {number: ▸0}}'), 'must be a whole number from 1 to 65535, got 0'],
+]);
+
+/** The same blocks in each place that has them. */
+const pools: readonly (readonly [place: string, wrap: (pool: string) => string])[] = [
+  ['DestinationRule', (pool) => policy(`connectionPool: ${pool}`)],
+  ['subset', (pool) => rule(`host: a\nsubsets: [{name: v1, trafficPolicy: {connectionPool: ${pool}}}]`)],
+  ['port', (pool) => policy(`portLevelSettings: [{port: {number: 80}, connectionPool: ${pool}}]`)],
+  ['port of a subset', (pool) => rule(`host: a\nsubsets: [{name: v1, trafficPolicy: {portLevelSettings: [{port: {number: 80}, connectionPool: ${pool}}]}}]`)],
+  ['Sidecar', (pool) => sidecar(`inboundConnectionPool: ${pool}`)],
+  ['Sidecar ingress', (pool) => sidecar(`ingress: [{port: {number: 80}, defaultEndpoint: "127.0.0.1:80", connectionPool: ${pool}}]`)],
+  ['mesh', (pool) => mesh(`defaultTrafficPolicy: {connectionPool: ${pool}}`)],
+];
+
+const brokenPools: readonly (readonly [name: string, pool: string, expected: string])[] = [
+  ['negative connections', '{tcp: {maxConnections: ▸-1}}', 'tcp.maxConnections: must be a whole number from 0'],
+  ['connections beyond 32 bits', '{tcp: {maxConnections: ▸4294967296}}', 'tcp.maxConnections: must be a whole number from 0 to 2147483647'],
+  ['zero connect timeout', '{tcp: {connectTimeout: ▸0s}}', 'tcp.connectTimeout: must be at least 1ms'],
+  ['connect timeout without unit', '{tcp: {connectTimeout: ▸30}}', 'must be a duration such as "500ms"'],
+  ['zero keep-alive time', '{tcp: {tcpKeepalive: {time: ▸0s}}}', 'tcpKeepalive.time: must be at least 1ms'],
+  ['zero keep-alive interval', '{tcp: {tcpKeepalive: {interval: ▸0s}}}', 'tcpKeepalive.interval: must be at least 1ms'],
+  ['negative probes', '{tcp: {tcpKeepalive: {probes: ▸-1}}}', 'tcpKeepalive.probes: must be a whole number of at least 0'],
+  ['zero connection duration', '{tcp: {maxConnectionDuration: ▸0s}}', 'maxConnectionDuration: must be at least 1ms'],
+  ['negative TCP idle timeout', '{tcp: {idleTimeout: ▸-1s}}', 'tcp.idleTimeout: must not be negative'],
+  ['fine TCP idle timeout', '{tcp: {idleTimeout: ▸1.5ms}}', 'tcp.idleTimeout: must be whole milliseconds'],
+  ['zero HTTP idle timeout', '{http: {idleTimeout: ▸0s}}', 'http.idleTimeout: must be at least 1ms'],
+  ['negative pending requests', '{http: {http1MaxPendingRequests: ▸-1}}', 'http1MaxPendingRequests: must be a whole number from 0'],
+  ['negative requests', '{http: {http2MaxRequests: ▸-1}}', 'http2MaxRequests: must be a whole number from 0'],
+  ['negative requests per connection', '{http: {maxRequestsPerConnection: ▸-1}}', 'maxRequestsPerConnection: must be a whole number from 0'],
+  ['negative retries', '{http: {maxRetries: ▸-1}}', 'maxRetries: must be a whole number from 0'],
+  ['negative streams', '{http: {maxConcurrentStreams: ▸-1}}', 'maxConcurrentStreams: must be a whole number from 0'],
+  ['upgrade policy', '{http: {h2UpgradePolicy: ▸UPGRDE}}', 'did you mean "UPGRADE"?'],
+  ['ping interval', '{http: {http2KeepAlive: {interval: ▸0s, timeout: 1s}}}', 'http2KeepAlive.interval: must be at least 1ms'],
+  ['HTTP limit below tcp', '{tcp: {▸http1MaxPendingRequests: 1}}', 'unknown field "http1MaxPendingRequests"'],
+];
+
+table('connection pools, everywhere', pools.flatMap(([place, wrap]) => brokenPools.map(([name, pool, expected]): Broken => [`${name}, ${place}`, wrap(pool), expected])));
+
+const detections: typeof pools = [
+  ['DestinationRule', (detection) => policy(`outlierDetection: ${detection}`)],
+  ['subset', (detection) => rule(`host: a\nsubsets: [{name: v1, trafficPolicy: {outlierDetection: ${detection}}}]`)],
+  ['port', (detection) => policy(`portLevelSettings: [{port: {number: 80}, outlierDetection: ${detection}}]`)],
+  ['mesh', (detection) => mesh(`defaultTrafficPolicy: {outlierDetection: ${detection}}`)],
+];
+
+const brokenDetections: typeof brokenPools = [
+  ['negative errors', '{consecutive5xxErrors: ▸-1}', 'must be a whole number of at least 0'],
+  ['errors beyond 32 bits', '{consecutive5xxErrors: ▸4294967296}', 'must be a whole number'],
+  ['fractional gateway errors', '{consecutiveGatewayErrors: ▸2.5}', 'must be a whole number of at least 0'],
+  ['local origin without split', '{consecutiveLocalOriginFailures: ▸3}', 'needs splitExternalLocalOriginErrors: true'],
+  ['local origin against split', '{consecutiveLocalOriginFailures: ▸3, splitExternalLocalOriginErrors: false}', 'needs splitExternalLocalOriginErrors: true'],
+  ['zero interval', '{interval: ▸0s}', 'must be at least 1ms'],
+  ['zero ejection time', '{baseEjectionTime: ▸0s}', 'must be at least 1ms'],
+  ['fine ejection time', '{baseEjectionTime: ▸100us}', 'must be at least 1ms'],
+  ['ejection percent', '{maxEjectionPercent: ▸101}', 'from 0 to 100, got 101'],
+  ['negative ejection percent', '{maxEjectionPercent: ▸-1}', 'from 0 to 100, got -1'],
+  ['health percent', '{minHealthPercent: ▸100.5}', 'from 0 to 100, got 100.5'],
+  ['error code', '{outlierDetectionHttpErrorCodes: [500, ▸99]}', 'outlierDetectionHttpErrorCodes[1]: must be a whole number from 100 to 599'],
+];
+
+table('outlier detection, everywhere', detections.flatMap(([place, wrap]) => brokenDetections.map(([name, detection, expected]): Broken => [`${name}, ${place}`, wrap(detection), expected])));
+
+const localities: typeof pools = [
+  ['DestinationRule', (setting) => policy(`outlierDetection: {}\nloadBalancer: {localityLbSetting: ${setting}}`)],
+  ['mesh', (setting) => mesh(`localityLbSetting: ${setting}`)],
+];
+
+const brokenLocalities: typeof brokenPools = [
+  ['weight 0', '{distribute: [{from: a, to: {b: 100, c: ▸0}}]}', 'must be a whole number from 1 to 100, got 0'],
+  ['weight above 100', '{distribute: [{from: a, ▸to: {b: 60, c: 60}}]}', 'the weights must sum to 100, they sum to 120'],
+  ['no weights', '{distribute: [{from: a, ▸to: {}}]}', 'the weights must sum to 100, they sum to 0'],
+  ['from twice', '{distribute: [{from: a, to: {b: 100}}, {from: ▸a, to: {c: 100}}]}', '"a" overlaps with "a"'],
+  ['zone after its region', '{distribute: [{from: a/*, to: {b: 100}}, {from: ▸a/b, to: {c: 100}}]}', '"a/b" overlaps with "a/*"'],
+  ['anything after everything', '{distribute: [{from: "*", to: {b: 100}}, {from: ▸a, to: {c: 100}}]}', '"a" overlaps with "*"'],
+  ['inner wildcard', '{distribute: [{from: ▸a/*/c, to: {b: 100}}]}', 'a wildcard is only allowed at the end'],
+  ['empty zone', '{distribute: [{from: ▸a//c, to: {b: 100}}]}', 'is not region, region/zone or region/zone/subzone'],
+  ['wildcard target inside', '{distribute: [{from: a, to: {"*b": ▸100}}]}', 'a wildcard is only allowed at the end'],
+  ['failover to itself', '{failover: [{from: a, to: ▸a}]}', 'must differ from from'],
+  ['failover from a zone', '{failover: [{from: ▸a/b, to: c}]}', 'only a region may be given'],
+  ['failover wildcard', '{failover: [{from: a, to: ▸"b*"}]}', 'must not have a wildcard'],
+  ['failover with distribute', '{distribute: [{from: a, to: {b: 100}}], ▸failover: [{from: a, to: b}]}', 'cannot be combined with distribute'],
+  ['failover with topology labels', '{failover: [{from: a, to: b}], failoverPriority: [app, ▸topology.kubernetes.io/zone]}', 'cannot be combined with failover'],
+  ['empty priority label', '{failoverPriority: [▸"=x"]}', 'a label key must not be empty'],
+  ['enabled', '{enabled: ▸"false"}', 'must be true or false'],
+];
+
+table('locality, everywhere', localities.flatMap(([place, wrap]) => brokenLocalities.map(([name, setting, expected]): Broken => [`${name}, ${place}`, wrap(setting), expected])));
+
+table('balancers and budgets', [
+  ['hash of an empty header', policy('loadBalancer: {consistentHash: {httpHeaderName: ▸""}}'), 'a header name must not be empty'],
+  ['hash of no header', policy('loadBalancer: {consistentHash: {httpHeaderName: ▸"a b"}}'), '"a b" is not a header name'],
+  ['hash of an empty parameter', policy('loadBalancer: {consistentHash: {httpQueryParameterName: ▸""}}'), 'must not be empty'],
+  ['cookie with an empty name', policy('loadBalancer: {consistentHash: {httpCookie: {name: ▸""}}}'), 'must not be empty'],
+  ['cookie name of two lines', policy('loadBalancer: {consistentHash: {httpCookie: {name: ▸"a\\r\\nb"}}}'), 'must not contain line breaks'],
+  ['cookie path of two lines', policy('loadBalancer: {consistentHash: {httpCookie: {name: a, path: ▸"/\\r\\nSet-Cookie: b"}}}'), 'must not contain line breaks'],
+  ['cookie attribute of two lines', policy('loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [{name: b, value: ▸"c\\nd"}]}}}'), 'must not contain line breaks'],
+  ['cookie lifetime', policy('loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: ▸-1s}}}'), 'must not be negative'],
+  ['cookie lifetime as a number', policy('loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: ▸3600}}}'), 'must be a duration'],
+  ['three hash keys', policy('loadBalancer: {consistentHash: {useSourceIp: true, ▸httpCookie: {name: a}, httpHeaderName: b}}'), 'only one of httpHeaderName, httpCookie, useSourceIp'],
+  ['two algorithms', policy('loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {}, ▸maglev: {tableSize: 5}}}'), 'only one of ringHash, maglev'],
+  ['ring larger than Envoy takes', policy('loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {minimumRingSize: ▸8388609}}}'), 'must be a whole number from 0 to 8388608'],
+  ['negative ring', policy('loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {minimumRingSize: ▸-1}}}'), 'must be a whole number from 0'],
+  ['table of 0', policy('loadBalancer: {consistentHash: {useSourceIp: true, ▸maglev: {tableSize: 0}}}'), 'needs tableSize'],
+  ['table of 1', policy('loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: ▸1}}}'), 'must be a prime number, got 1'],
+  ['table of a square', policy('loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: ▸4995225}}}'), 'must be a prime number'],
+  ['balancer in lower case', policy('loadBalancer: {simple: ▸random}'), '"random" is not known'],
+  ['warm-up without duration', policy('loadBalancer: {▸warmup: {minimumPercent: 5}}'), 'warmup.duration: is required'],
+  ['zero warm-up', policy('loadBalancer: {warmup: {duration: ▸0s}}'), 'must be at least 1ms'],
+  ['negative warm-up percent', policy('loadBalancer: {warmup: {duration: 1m, minimumPercent: ▸-1}}'), 'from 0 to 100'],
+  ['negative aggression', policy('loadBalancer: {warmup: {duration: 1m, aggression: ▸-0.5}}'), 'must be a number of at least 0'],
+  ['old zero warm-up', policy('loadBalancer: {warmupDurationSecs: ▸0s}'), 'must be at least 1ms'],
+  ['zone aware of no endpoints', policy('loadBalancer: {zoneAwareLbSetting: {minClusterSize: ▸0}}'), 'must be a whole number of at least 1'],
+  ['negative budget', policy('retryBudget: {percent: ▸-0.1}'), 'must be a number from 0 to 100'],
+  ['negative concurrency', policy('retryBudget: {minRetryConcurrency: ▸-1}'), 'must be a whole number of at least 0'],
+  ['negative budget interval', policy('retryBudget: {budgetInterval: ▸-1s}'), 'must not be negative'],
+  ['budget of a port', policy('portLevelSettings: [{port: {number: 80}, outlierDetection: {}, ▸retryBudget: {percent: 1}}]'), 'unknown field "retryBudget"'],
+  ['port 0', policy('portLevelSettings: [{port: {number: ▸0}, tls: {mode: DISABLE}}]'), 'must be a whole number from 1 to 65535'],
+  ['port without number', policy('portLevelSettings: [{▸port: {}, tls: {mode: DISABLE}}]'), 'port.number: is required'],
+  ['port by name', policy('portLevelSettings: [{port: {▸name: http, number: 80}, tls: {mode: DISABLE}}]'), 'unknown field "name"'],
+  ['no port policy', policy('portLevelSettings: [▸null]'), 'must be a map, got nothing (null)'],
+  ['empty ingress pool', sidecar('ingress: [{port: {number: 80}, ▸connectionPool: {}}]'), 'is empty; set tcp or http'],
+]);
+
+table('mesh defaults', [
+  ['zero connect timeout', mesh('connectTimeout: ▸0s'), 'connectTimeout: must be at least 1ms'],
+  ['connect timeout of two hours', mesh('connectTimeout: ▸2h'), 'must be at most 1h'],
+  ['unknown retry condition', mesh('defaultHttpRetryPolicy: {attempts: 2, retryOn: ▸"5xxx"}'), 'did you mean "5xx"?'],
+  ['attempts 0 with more', mesh('defaultHttpRetryPolicy: {attempts: ▸0, retryOn: 5xx}'), 'which switches retries off'],
+  ['negative inbound attempts', mesh('defaultInboundHttpRetryPolicy: {attempts: ▸-1}'), 'must be a whole number from 0'],
+  ['zero inbound back-off', mesh('defaultInboundHttpRetryPolicy: {attempts: 1, backoff: ▸0s}'), 'must be at least 1ms'],
+  ['empty pool', mesh('defaultTrafficPolicy:\n  ▸connectionPool: {}'), 'is empty'],
+  ['balancer of the mesh', mesh('defaultTrafficPolicy: {▸loadBalancer: {simple: RANDOM}}'), 'unknown field "loadBalancer"'],
+  ['keep-alive time', mesh('tcpKeepalive: {time: ▸0s}'), 'must be at least 1ms'],
+  ['detection timeout', mesh('protocolDetectionTimeout: ▸100us'), 'must be 0s (no limit) or at least 1ms'],
+]);
+
+table(
+  'accepted as by Istio, with an effect that surprises',
+  [
+    ['attempts 0 with a back-off', forward('retries: {attempts: 0, backoff: ▸1s}'), 'has no effect: attempts is 0'],
+    ['attempts 0 with previous hosts', forward('retries: {attempts: 0, retryIgnorePreviousHosts: ▸true}'), 'has no effect: attempts is 0'],
+    ['nothing to retry', forward('retries: {attempts: 2, retryOn: ▸"599"}'), 'nothing is ever retried: 599 never holds here'],
+    ['nothing to retry, either', forward('retries: {attempts: 2, retryOn: ▸"retriable-status-codes, retriable-headers"}'), 'nothing is ever retried: retriable-status-codes, retriable-headers never hold here'],
+    ['status without a name', forward('retries: {attempts: 2, retryOn: ▸"5xx,599"}'), '599 is never retried'],
+    ['try that is not retried', forward('retries: {attempts: 3, perTryTimeout: ▸2s}'), 'a try that takes longer is not retried but answered 504: the default retryOn has none of 5xx, gateway-error, reset'],
+    ['try that is not retried as written', forward('retries: {attempts: 3, perTryTimeout: ▸2s, retryOn: "connect-failure,503"}'), 'answered 504: retryOn has none of'],
+    ['try as long as the request', forward('timeout: 2s\nretries: {attempts: 3, perTryTimeout: ▸2s, retryOn: 5xx}'), 'has no effect: it is not shorter than timeout (2000ms)'],
+    ['abort with nothing', forward('fault:\n  ▸abort: {percentage: {value: 1}}'), 'has neither httpStatus nor grpcStatus, so no request is aborted'],
+    ['abort of an empty share', forward('fault: {abort: {httpStatus: 500, ▸percentage: {}}}'), 'has no value, so no request is aborted'],
+    ['delay without a share', forward('fault:\n  ▸delay: {fixedDelay: 1s}'), 'so no request is delayed; for all requests write percentage: {value: 100}'],
+    ['share of no mirror', forward('▸mirrorPercentage: {value: 50}'), 'has no effect without mirror'],
+    ['share of one of several', forward('mirrors: [{destination: {host: b}}]\n▸mirrorPercentage: {value: 50}'), 'give percentage to each of mirrors'],
+    ['timeout of a redirect', http('redirect: {uri: /x}\ntimeout: ▸1s'), 'has no effect beside redirect'],
+    ['retries of a direct response', http('directResponse: {status: 200}\n▸retries: {attempts: 1}'), 'has no effect beside directResponse'],
+    ['no limit', policy('connectionPool: {tcp: {maxConnections: ▸0}}'), '0 means unset, so nothing is limited'],
+    ['no limit of pending requests', sidecar('inboundConnectionPool: {http: {http1MaxPendingRequests: ▸0}}'), '0 means unset, so nothing is limited'],
+    ['no limit of the mesh', mesh('defaultTrafficPolicy: {connectionPool: {http: {maxRetries: ▸0}}}'), '0 means unset, so nothing is limited'],
+    ['gateway errors behind the others', policy('outlierDetection: {consecutiveGatewayErrors: ▸5}'), 'has no effect: it is not below the default of consecutive5xxErrors (5)'],
+    ['gateway errors behind those written', policy('outlierDetection: {consecutive5xxErrors: 3, consecutiveGatewayErrors: ▸4}'), 'it is not below consecutive5xxErrors (3)'],
+    ['no rule left', policy('outlierDetection: {consecutive5xxErrors: ▸0}'), 'no endpoint is ever ejected'],
+    ['never unhealthy enough', policy('outlierDetection: {minHealthPercent: ▸100}'), 'so ejection has no effect'],
+    ['hash of nothing', policy('loadBalancer:\n  ▸consistentHash: {ringHash: {minimumRingSize: 2048}}'), 'names nothing to hash by, so each request goes to a random endpoint'],
+    ['hash of no address', policy('loadBalancer: {consistentHash: {useSourceIp: ▸false}}'), 'names nothing to hash by'],
+    ['warm-up at random', policy('loadBalancer: {simple: RANDOM, ▸warmup: {duration: 1m}}'), 'has no effect with RANDOM'],
+    ['warm-up and hash', policy('loadBalancer: {consistentHash: {useSourceIp: true}, ▸warmup: {duration: 1m}}'), 'has no effect with consistentHash'],
+    ['priorities without detection', policy('loadBalancer: {localityLbSetting: {▸failoverPriority: [app]}}'), 'has no effect without outlierDetection'],
+    ['warm-up of a port', rule('host: a\nsubsets: [{name: v1, trafficPolicy: {outlierDetection: {}, portLevelSettings: [{port: {number: 80}, outlierDetection: {}}, {port: {number: 81}, outlierDetection: {}, loadBalancer: {simple: PASSTHROUGH, ▸warmup: {duration: 1m}}}]}}]'), 'has no effect with PASSTHROUGH'],
+    ['failover of a subset', rule('host: a\nsubsets: [{name: v1, trafficPolicy: {loadBalancer: {localityLbSetting: {▸failover: [{from: a, to: b}]}}}}]'), 'has no effect without outlierDetection'],
+    ['port that inherits nothing', policy('outlierDetection: {}\nloadBalancer: {simple: RANDOM}\nportLevelSettings:\n- ▸port: {number: 80}\n  connectionPool: {http: {http2MaxRequests: 1}}'), 'loadBalancer, outlierDetection of the policy above are not inherited by a port'],
+    ['budget and ports', policy('retryBudget: {percent: 5}\nportLevelSettings:\n- ▸port: {number: 80}\n  tls: {mode: DISABLE}'), 'retryBudget of the policy above is not inherited by a port'],
+    ['port twice', policy('portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}, {port: {number: ▸80}, outlierDetection: {}}]'), 'an earlier entry for the port 80 counts'],
+    ['budget and maximum', policy('retryBudget: {}\nconnectionPool: {http: {maxRetries: ▸3}}'), 'has no effect beside retryBudget'],
+    ['inbound per-try timeout', mesh('defaultInboundHttpRetryPolicy: {attempts: 1, retryOn: reset, perTryTimeout: ▸1s}'), 'for inbound requests only attempts, retryOn and backoff count'],
+  ],
+  'warning',
+);
 
 table(
   'warnings',

@@ -75,6 +75,9 @@ t.test('VirtualService: legal forms', async (t) => {
     { delegate: { name: 'd', namespace: 'other' }, rewrite: { uri: '/' }, timeout: '1h1m1.5s', fault: { abort: { grpcStatus: 'UNAVAILABLE', percentage: { value: 0.0001 } } } },
     { route, rewrite: { uriRegexRewrite: { match: '^/a/([^/]+)/(.*)$', rewrite: '/\\2/\\1\\\\' } } },
     { route, retries: { attempts: 3, retryOn: '5xx, gateway-error,503', perTryTimeout: '2s', backoff: '25ms' } },
+    { route, timeout: '10s', retries: { attempts: 2_147_483_647, retryOn: 'retriable-status-codes,425', retryIgnorePreviousHosts: false, retryRemoteLocalities: true, backoff: '1h' } },
+    { route, retries: { attempts: 0, retryOn: '' } },
+    { route, fault: { abort: { httpStatus: 600, percentage: { value: 0 } }, delay: { fixedDelay: '1ms', percentage: { value: 0.0001 } } } },
     { route, retries: { attempts: 0 } },
     { route, retries: {} },
     { route, match: [{ headers: { a: {}, 'B-c': { regex: '*' }, d: { exact: '' } }, withoutHeaders: { e: {} }, queryParams: { q: { exact: '' }, r: {} }, uri: { prefix: '' }, port: 80, sourceLabels: { app: 'x' } }] },
@@ -114,14 +117,23 @@ t.test('DestinationRule: legal forms', async (t) => {
     { loadBalancer: { simple: 'PASSTHROUGH' } },
     { loadBalancer: { consistentHash: { httpCookie: { name: 'c', ttl: '0s', attributes: [{ name: 'SameSite', value: 'Lax' }] }, maglev: { tableSize: 65_537 } } } },
     { loadBalancer: { localityLbSetting: { distribute: [{ from: 'r/*', to: { 'r/z1/*': 80, 'r/z2/*': 20 } }, { from: 'q', to: { q: 100 } }] } } },
+    { loadBalancer: { localityLbSetting: { distribute: [{ from: 'r/z1', to: { 'r/z1': 80, 'r/*': 20 } }, { from: 'r/*', to: { '*': 100 } }, { from: 'us-*', to: { 'us-*': 50, 'us-west': 50 } }, { from: 'us-west', to: { q: 100 } }, { from: '*', to: { 'a/b/c/d': 100 } }] } } },
     { outlierDetection: {}, loadBalancer: { localityLbSetting: { failover: [{ from: 'a', to: 'b' }], failoverPriority: ['app=x'] } } },
+    { outlierDetection: { consecutive5xxErrors: 0, consecutiveGatewayErrors: 9, minHealthPercent: 99, maxEjectionPercent: 0 } },
+    { outlierDetection: { consecutive5xxErrors: 3, consecutiveGatewayErrors: 3, outlierDetectionHttpErrorCodes: [500] } },
+    { outlierDetection: { consecutive5xxErrors: 0, splitExternalLocalOriginErrors: true } },
+    { loadBalancer: { consistentHash: { httpHeaderName: 'x', ringHash: { minimumRingSize: 8_388_608 } } } },
+    { loadBalancer: { consistentHash: { httpCookie: { name: 'c', path: '/; SameSite=Lax' }, maglev: { tableSize: 4_999_999 } } } },
+    { outlierDetection: {}, loadBalancer: { localityLbSetting: { failover: [{ from: 'a', to: 'b' }], failoverPriority: ['topology.kubernetes.io/region=a'] } } },
+    { retryBudget: { percent: 0, minRetryConcurrency: 0, budgetInterval: '10s' } },
     { outlierDetection: { consecutiveLocalOriginFailures: 5, splitExternalLocalOriginErrors: true, interval: '1s', outlierDetectionHttpErrorCodes: [500] } },
-    { connectionPool: { tcp: { maxConnections: 0, idleTimeout: '0s', tcpKeepalive: { time: '7200s' } }, http: { http2KeepAlive: { interval: '10s', timeout: '1s' } } } },
+    { connectionPool: { tcp: { maxConnections: 1, idleTimeout: '0s', tcpKeepalive: { time: '7200s' } }, http: { http2KeepAlive: { interval: '10s', timeout: '1s' } } } },
     { tls: { mode: 'MUTUAL', credentialName: 'c', sni: 'x' }, portLevelSettings: [{ port: { number: 443 }, tls: { mode: 'DISABLE' } }] },
     { tls: { mode: 'ISTIO_MUTUAL' }, tunnel: { targetHost: 'x.y', targetPort: 443, protocol: 'POST' } },
     { loadBalancer: { simple: 'ROUND_ROBIN', warmup: { duration: '1m', minimumPercent: 0, aggression: 0.5 } }, retryBudget: { percent: 12.5 }, proxyProtocol: {} },
   ];
   for (const trafficPolicy of policies) t.strictSame(said('DestinationRule', { host: '*.a.com', trafficPolicy, subsets: [{ name: 'v1', labels: { version: 'v1' }, trafficPolicy }] }), []);
+  t.strictSame(said('DestinationRule', { host: 'a', trafficPolicy: { outlierDetection: {} }, subsets: [{ name: 'v1', trafficPolicy: { loadBalancer: { localityLbSetting: { failover: [{ from: 'a', to: 'b' }] } } } }] }), [], 'a subset inherits the detection');
   t.strictSame(said('DestinationRule', { host: 'a', exportTo: ['ns'], workloadSelector: { matchLabels: { app: 'x' } }, subsets: [{ name: 'tls' }] }), []);
 });
 
