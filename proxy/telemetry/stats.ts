@@ -49,6 +49,22 @@ export class ClusterStats {
   membershipChange = 0;
 }
 
+/**
+ * Envoy's `cluster.<name>.outlier_detection.*`, of the rules Istio switches on; detected counts what was enforced and what
+ * maxEjectionPercent prevented (overflow).
+ */
+export class OutlierStats {
+  ejectionsActive = 0;
+  ejectionsEnforcedTotal = 0;
+  ejectionsEnforcedConsecutive5xx = 0;
+  ejectionsEnforcedConsecutiveGatewayFailure = 0;
+  ejectionsEnforcedConsecutiveLocalOriginFailure = 0;
+  ejectionsDetectedConsecutive5xx = 0;
+  ejectionsDetectedConsecutiveGatewayFailure = 0;
+  ejectionsDetectedConsecutiveLocalOriginFailure = 0;
+  ejectionsOverflow = 0;
+}
+
 /** Per host, as Envoy's `/clusters` prints them. */
 export class HostStats {
   cxActive = 0;
@@ -88,4 +104,10 @@ export class ListenerStats {
   noCluster = 0;
   rqDirectResponse = 0;
   rqRedirect = 0;
+  /** Envoy's `http.<stat prefix>.fault.*`; the last two stay 0, since Istio configures neither a limit of active faults nor a slow response. */
+  faultDelaysInjected = 0;
+  faultAbortsInjected = 0;
+  faultActiveFaults = 0;
+  faultFaultsOverflow = 0;
+  faultResponseRlInjected = 0;
 }

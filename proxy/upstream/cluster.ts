@@ -7,11 +7,12 @@ import type { Random } from '../base/random.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
 import type { IsOwnListener } from './connector.ts';
-import type { LoadBalancer, PickRequest } from './balancer/balancer.ts';
-import { createBalancer } from './balancer/create.ts';
+import type { PickRequest } from './balancer/balancer.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { ClusterReport } from './cluster-report.ts';
 import { Host, hostAddress } from './host.ts';
-import type { OutlierSink } from './outlier.ts';
+import { HostSet } from './host-set.ts';
+import { OutlierDetector, type OutlierEvent } from './outlier-detector.ts';
 import { poolSettingsOf, type PoolSettings } from './pool-settings.ts';
 import { Resolution, type Resolver } from './resolver.ts';
 
@@ -21,6 +22,8 @@ export interface ClusterDeps {
   readonly resolver: Resolver;
   /** Absent where nothing listens (explain, benchmarks). */
   readonly isOwnListener?: IsOwnListener;
+  /** Told a plain sentence of every ejection and return, and now and then of what limits refused; absent where nobody reads them. */
+  readonly report?: (sentence: string) => void;
 }
 
 /** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
@@ -33,11 +36,12 @@ export class Cluster implements UpstreamClusterView {
   readonly stats: ClusterStats = new ClusterStats();
   readonly breaker: CircuitBreaker;
   /** Told of every attempt; undefined where no outlier detection is configured. */
-  outlier: OutlierSink | undefined;
+  outlier: OutlierDetector | undefined;
   readonly #deps: ClusterDeps;
+  readonly #report: ClusterReport | undefined;
   readonly #settings: PoolSettings;
   #hosts: Map<string, Host> = new Map();
-  #balancer: LoadBalancer<Host>;
+  #hostSet: HostSet<Host>;
   #resolution: Resolution | undefined;
   /** Hosts are made at first use: of 10,000 clusters a workload talks to a dozen. */
   #used = false;
@@ -48,7 +52,8 @@ export class Cluster implements UpstreamClusterView {
     this.#deps = deps;
     this.breaker = new CircuitBreaker(config.connectionPool);
     this.#settings = poolSettingsOf(config, this.#ownAddresses());
-    this.#balancer = this.#createBalancer([]);
+    this.#report = deps.report === undefined ? undefined : new ClusterReport(deps.report);
+    this.#hostSet = this.#createHostSet([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
   }
 
@@ -86,7 +91,7 @@ export class Cluster implements UpstreamClusterView {
   /** A host to send to, or undefined when none is healthy. */
   pick(request?: PickRequest<Host>): Host | undefined {
     if (!this.#used) this.#applyEndpoints();
-    return this.#balancer.pick(request);
+    return this.#hostSet.pick(request);
   }
 
   /** The host for an original destination, made on first use. */
@@ -111,9 +116,10 @@ export class Cluster implements UpstreamClusterView {
     return host;
   }
 
-  /** About once a second: idle connections and unused original destinations end. */
+  /** About once a second: idle connections and unused original destinations end, overflow is reported. */
   sweep(now: number): void {
     if (!this.#used) return;
+    this.#report?.sweep(this.config, this.stats, now);
     for (const host of this.#hosts.values()) {
       host.pool.sweep(now);
       const used = this.#lastUsedMs.get(host);
@@ -123,13 +129,13 @@ export class Cluster implements UpstreamClusterView {
 
   /** The cluster left the configuration: idle connections close, busy ones after their response. */
   drain(): void {
-    this.#resolution?.stop();
+    this.#stopWatching();
     for (const host of this.#hosts.values()) host.pool.drain();
   }
 
   /** Ends every connection now. */
   destroy(): void {
-    this.#resolution?.stop();
+    this.#stopWatching();
     for (const host of this.#hosts.values()) host.pool.destroy();
   }
 
@@ -144,7 +150,11 @@ export class Cluster implements UpstreamClusterView {
     const before = this.#resolution;
     before?.stop();
     this.#resolution = undefined;
-    if (this.usesOriginalDestination) return;
+    if (this.usesOriginalDestination) {
+      // Such hosts stay until nobody asks for them; whoever asks for one gets that one, so there is nothing to eject it in favour of.
+      this.#detectOutliers();
+      return;
+    }
     if (config.discovery === 'STATIC') {
       this.#setHosts(config.endpoints);
       return;
@@ -168,13 +178,36 @@ export class Cluster implements UpstreamClusterView {
     // These are here because the configuration says so, however long ago a request named one of them.
     this.#lastUsedMs.clear();
     this.#hosts = next;
-    this.#balancer = this.#createBalancer([...next.values()]);
+    this.#detectOutliers();
+    this.#hostSet = this.#createHostSet([...next.values()]);
   }
 
-  #createBalancer(hosts: Host[]): LoadBalancer<Host> {
-    const { policy } = this.config.loadBalancer;
-    // PASSTHROUGH never picks: the destination is the one asked for.
-    return createBalancer(policy === 'PASSTHROUGH' || policy === 'RING_HASH' || policy === 'MAGLEV' ? 'RANDOM' : policy, hosts, this.#deps.random);
+  /** Brings the detector in line with the policy and the hosts there are. */
+  #detectOutliers(): void {
+    const policy = this.usesOriginalDestination ? undefined : this.config.outlierDetection;
+    if (policy === undefined) {
+      this.outlier?.returnAll();
+      this.outlier = undefined;
+      return;
+    }
+    if (this.outlier === undefined) this.outlier = new OutlierDetector(policy, { clock: this.#deps.clock, onEvent: (event) => this.#onOutlier(event) });
+    else this.outlier.setPolicy(policy);
+    this.outlier.setHosts(this.#hosts.values());
+  }
+
+  #onOutlier(event: OutlierEvent): void {
+    if (event.kind !== 'kept') this.#hostSet.healthChanged();
+    this.#report?.onOutlier(event, this.name);
+  }
+
+  #createHostSet(hosts: readonly Host[]): HostSet<Host> {
+    const { clock, random } = this.#deps;
+    return new HostSet(hosts, this.config.loadBalancer, { random, now: () => clock.now(), onPanic: () => this.stats.lbHealthyPanic++ });
+  }
+
+  #stopWatching(): void {
+    this.#resolution?.stop();
+    this.outlier?.stop();
   }
 
   #createHost(endpoint: EndpointConfig): Host {

@@ -6,6 +6,7 @@ import type { UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { Http1Pool } from './http1-pool.ts';
+import type { Ejection, OutlierRecord } from './outlier-detector.ts';
 import type { PoolSettings } from './pool-settings.ts';
 
 export class Host implements UpstreamHostView {
@@ -19,12 +20,22 @@ export class Host implements UpstreamHostView {
   /** Requests under way; what least-request compares. */
   activeRequests = 0;
   healthy = true;
+  /** Monotonic milliseconds when it came into the cluster; slow start counts from then. Back from an ejection it is not warmed up again (Envoy). */
+  readonly warmSinceMs: number;
+  /** What outlier detection knows of it; undefined where nothing is detected. */
+  outlier: OutlierRecord | undefined = undefined;
 
   constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats, breaker: CircuitBreaker) {
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.address = hostAddress(endpoint);
+    this.warmSinceMs = clock.now();
     this.pool = new Http1Pool(endpoint, settings, clock, { cluster: clusterStats, host: this.stats }, breaker);
+  }
+
+  /** Undefined while it is in service. */
+  get ejection(): Ejection | undefined {
+    return this.outlier?.ejection;
   }
 
   get workload(): WorkloadConfig {

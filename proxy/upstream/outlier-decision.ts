@@ -1,7 +1,6 @@
 /** When a host is ejected and for how long: Envoy's rules of consecutive errors, pure over counts and policy (proxy-semantics A.7). */
 
 import type { OutlierDetectionConfig } from '../../config/runtime/cluster.ts';
-import type { LocalOriginFailure } from './outlier.ts';
 
 /** Words of Envoy's stat names. */
 export type EjectionCause = 'consecutive_5xx' | 'consecutive_gateway_failure' | 'consecutive_local_origin_failure';
@@ -55,10 +54,8 @@ export function countedStatus(status: number, errorCodes: ReadonlySet<number> | 
   return isServerError(status) ? status : 500;
 }
 
-/** What a failure without an answer counts as, where local-origin failures are not split off (Envoy). */
-export function statusOfFailure(failure: LocalOriginFailure): number {
-  return failure === 'timeout' || failure === 'connect_timeout' ? 504 : 503;
-}
+/** What a failure without an answer counts as where local-origin failures are not split off: a gateway error, whichever it was (Envoy). */
+export const FAILURE_STATUS = 503;
 
 /** Adds one answer to the counts; a success ends both rows. */
 export function countStatus(counts: FailureCounts, status: number): void {

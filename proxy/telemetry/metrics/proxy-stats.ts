@@ -1,6 +1,6 @@
 /** Envoy's names for the counters and gauges of clusters and listeners, derived from the fields that hold them. */
 
-import { ClusterStats, ListenerStats } from '../stats.ts';
+import { ClusterStats, ListenerStats, OutlierStats } from '../stats.ts';
 
 /** One counter or gauge of an `Entity`. */
 export interface Stat<Entity> {
@@ -19,6 +19,8 @@ type Counts<Stats> = { readonly [Field in keyof Stats]: number };
 
 /** `cluster.<name>.*`, sorted by name. */
 export const CLUSTER_STATS: readonly Stat<ClusterStats>[] = statsOf(new ClusterStats());
+/** `cluster.<name>.outlier_detection.*`, sorted by name. */
+export const OUTLIER_STATS: readonly Stat<OutlierStats>[] = statsOf(new OutlierStats(), 'outlier_detection');
 /** `http.<prefix>.*`, sorted by name. */
 export const HTTP_STATS: readonly Stat<ListenerStats>[] = statsOf(new ListenerStats());
 /** `listener.<address>.*`: the connections only. */
@@ -27,7 +29,7 @@ export const LISTENER_STATS: readonly Stat<ListenerStats>[] = HTTP_STATS.filter(
 );
 
 /** Sets every counter to zero and leaves the gauges, as Envoy's /reset_counters does. */
-export function resetCounters(stats: ClusterStats | ListenerStats): void {
+export function resetCounters(stats: ClusterStats | ListenerStats | OutlierStats): void {
   for (const field of Object.keys(stats)) if (kindOf(field) === 'counter') Reflect.set(stats, field, 0);
 }
 
@@ -36,18 +38,24 @@ export function isUsed<Stats>(stats: Stats, definitions: readonly Stat<Stats>[])
   return definitions.some(({ read }) => read(stats) !== 0);
 }
 
-function statsOf<Stats extends Counts<Stats>>(sample: Stats): readonly Stat<Stats>[] {
+/** `scope`: what stands between the entity's name and that of the stat. */
+function statsOf<Stats extends Counts<Stats>>(sample: Stats, scope?: string): readonly Stat<Stats>[] {
   const fields = Object.keys(sample) as (keyof Stats & string)[];
-  return fields.map((field) => statOf<Stats>(field)).sort((left, right) => (left.name < right.name ? -1 : 1));
+  return fields.map((field) => statOf<Stats>(field, scope)).sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-function statOf<Stats extends Counts<Stats>>(field: keyof Stats & string): Stat<Stats> {
-  const name = field.replaceAll(/[A-Z]|\d(?=xx)/g, (mark) => `_${mark.toLowerCase()}`);
-  const responseClass = /_(\dxx)$/.exec(name)?.[1];
-  const family = responseClass === undefined ? name : name.slice(0, -responseClass.length - 1);
-  return { name, family, responseClass, kind: kindOf(field), read: (stats) => stats[field] };
+function statOf<Stats extends Counts<Stats>>(field: keyof Stats & string, scope: string | undefined): Stat<Stats> {
+  const words = field.replaceAll(/[A-Z]|\d(?=xx)/g, (mark) => `_${mark.toLowerCase()}`);
+  const responseClass = /_rq_(\dxx)$/.exec(words)?.[1];
+  const family = responseClass === undefined ? words : words.slice(0, -responseClass.length - 1);
+  // A filter's stats are a scope of their own: `fault.delays_injected`.
+  const name = words.replace(/^fault_/, 'fault.');
+  const kind = kindOf(field);
+  const read = (stats: Stats): number => stats[field];
+  if (scope === undefined) return { name, family, responseClass, kind, read };
+  return { name: `${scope}.${name}`, family: `${scope}_${family}`, responseClass, kind, read };
 }
 
 function kindOf(field: string): 'counter' | 'gauge' {
-  return field.endsWith('Active') ? 'gauge' : 'counter';
+  return field.endsWith('Active') || field.endsWith('ActiveFaults') ? 'gauge' : 'counter';
 }
