@@ -1,5 +1,6 @@
 /** The filter interface: a filter decides on heads; it never sees a socket or a pool. */
 
+import type { Timer } from '../proxy/base/clock.ts';
 import type { LocalReply } from '../proxy/stream/local-reply.ts';
 import type { Stream } from '../proxy/stream/stream.ts';
 
@@ -24,6 +25,8 @@ export interface FilterDeps {
   readonly random: () => number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Calls `fire` once after `delayMs`. What a filter starts it cancels in `onComplete`. */
+  readonly setTimer: (delayMs: number, fire: () => void) => Timer;
 }
 
 /** Does all parsing up front; returns undefined for "nothing to do", so an unused filter costs nothing. */

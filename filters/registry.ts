@@ -3,6 +3,7 @@
 import type { FilterSpec } from '../config/runtime/filter-spec.ts';
 import type { Filter, FilterDeps, FilterFactory } from './filter.ts';
 import { createCors, type CorsPolicy } from './http/cors.ts';
+import { createFault, type FaultPolicy } from './http/fault.ts';
 
 interface Registration {
   readonly name: string;
@@ -15,6 +16,8 @@ interface Registration {
  * (`pilot/pkg/networking/core/listener_builder.go`): … fault, CORS, telemetry, router.
  */
 const REGISTRY: readonly Registration[] = [
+  // Stands for the network and the service behind it, so it comes before whatever would answer without them: a preflight, too, is delayed or aborted.
+  register<FaultPolicy>('fault', createFault),
   // Answers preflights before anything is spent on an upstream, and sees every answer on its way out, our own included.
   register<CorsPolicy>('cors', createCors),
 ];

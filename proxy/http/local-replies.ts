@@ -31,7 +31,7 @@ export function localResponse(reply: LocalReply, grpc: boolean): LocalResponse {
   const headers = new HeaderList(reply.headers === undefined ? [] : [...reply.headers]);
   if (grpc) {
     headers.add('content-type', 'application/grpc');
-    headers.add('grpc-status', String(GRPC_STATUS[reply.status] ?? 2));
+    headers.add('grpc-status', String(reply.grpcStatus ?? GRPC_STATUS[reply.status] ?? 2));
     if (reply.body !== '') headers.add('grpc-message', encodeGrpcMessage(reply.body));
     return { head: { status: 200, headers }, body: undefined };
   }

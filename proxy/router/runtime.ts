@@ -12,6 +12,8 @@ export interface Runtime {
   readonly clusters: Clusters;
   /** Host without a port → the only HTTP port of its service. */
   readonly portless: DomainMap<number>;
+  /** The workload's own address, as requests that are the proxy's own name it. */
+  readonly nodeAddress?: string | undefined;
 }
 
 /** HTTP's own port, where neither the request nor the service names one. */

@@ -5,6 +5,7 @@ import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import { FilterChain } from '../../filters/chain.ts';
+import type { FilterDeps } from '../../filters/filter.ts';
 import { createFilters } from '../../filters/registry.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
 import type { EventClock } from '../base/event-clock.ts';
@@ -51,6 +52,7 @@ export class ProxyRuntime {
   readonly #clusters: Clusters;
   readonly #runtime: Runtime;
   readonly #httpDeps: HttpDeps;
+  readonly #filterDeps: FilterDeps;
   #acceptors: Map<string, Acceptor> = new Map();
   /** Listeners that no longer accept but still have connections. */
   readonly #leaving: Set<HttpListener> = new Set();
@@ -63,7 +65,15 @@ export class ProxyRuntime {
     const own = createOwnAddresses();
     const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#boundPortNumbers().has(port));
     this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener });
-    this.#runtime = { tables: this.#tables, clusters: this.#clusters, portless: this.#portless };
+    const address = (): string | undefined => this.#config?.node.ip;
+    this.#runtime = {
+      tables: this.#tables,
+      clusters: this.#clusters,
+      portless: this.#portless,
+      get nodeAddress() {
+        return address();
+      },
+    };
     this.#httpDeps = {
       clock: deps.clock,
       random: deps.random,
@@ -71,6 +81,8 @@ export class ProxyRuntime {
       onExplained: deps.onExplained,
       isOwnListener,
     };
+    const { clock, random } = deps;
+    this.#filterDeps = { random, now: () => clock.now(), setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire) };
   }
 
   /** Binds every listener. Rejects with an error that names address and port, and then nothing is bound. `adminPort`: see DataPlane. */
@@ -226,7 +238,7 @@ export class ProxyRuntime {
   }
 
   readonly #createFilters = (config: RouteConfig): FilterChain | undefined => {
-    const filters = createFilters(config.filters, { random: this.#deps.random, now: () => this.#deps.clock.now() });
+    const filters = createFilters(config.filters, this.#filterDeps);
     return filters.length === 0 ? undefined : new FilterChain(filters, this.#deps.onFilterError);
   };
 

@@ -22,6 +22,14 @@ export interface ResponseHead {
   headers: HeaderList;
 }
 
+/** What filters count for the listener a stream came in by; Envoy's `http.<prefix>.fault.*`. */
+export interface FilterCounters {
+  faultDelaysInjected: number;
+  faultAbortsInjected: number;
+  /** Streams that were given a fault and have not completed. */
+  faultActiveFaults: number;
+}
+
 export interface Stream {
   readonly request: RequestHead;
   /** Undefined until the response head is known. */
@@ -30,4 +38,6 @@ export interface Stream {
   readonly direction: Direction;
   /** Set once routing is done; undefined for a request that matched none. */
   route: RouteConfig | undefined;
+  /** Undefined where nobody counts. */
+  readonly counters?: FilterCounters | undefined;
 }

@@ -101,12 +101,14 @@ t.test('a filter that throws costs its own request and nothing else', async (t) 
 });
 
 t.test('the registry creates what has something to do', (t) => {
-  const deps = { random: () => 0, now: () => 0 };
+  const deps = { random: () => 0, now: () => 0, setTimer: () => ({ cancel: () => {} }) };
   const cors = { allowOrigins: [{ kind: 'exact', value: 'http://a' }], unmatchedPreflights: 'FORWARD' };
-  t.strictSame(FILTER_NAMES, ['cors']);
+  t.strictSame(FILTER_NAMES, ['fault', 'cors']);
   t.strictSame(createFilters([], deps), []);
   t.strictSame(createFilters([{ name: 'cors', policy: { ...cors, allowOrigins: [] } }], deps), [], 'nothing to do costs nothing');
   t.strictSame(createFilters([{ name: 'cors', policy: cors }], deps).map(({ name }) => name), ['cors']);
+  const fault = { name: 'fault', policy: { abort: { httpStatus: 500, percent: 1 } } };
+  t.strictSame(createFilters([{ name: 'cors', policy: cors }, fault], deps).map(({ name }) => name), ['fault', 'cors'], 'in its own order');
   t.throws(() => createFilters([{ name: 'nope', policy: {} }], deps), /no filter is named "nope"/);
   t.end();
 });

@@ -18,7 +18,7 @@ const minimal: CorsPolicy = { allowOrigins: origins, unmatchedPreflights: 'FORWA
 const forward: RouteActionConfig = { kind: 'forward', destinations: [] };
 
 function created(policy: CorsPolicy): Filter {
-  const filter = createCors(policy, { random: () => 0, now: () => 0 });
+  const filter = createCors(policy, { random: () => 0, now: () => 0, setTimer: () => ({ cancel: () => {} }) });
   if (filter === undefined) throw new Error('no filter');
   return filter;
 }
@@ -100,6 +100,6 @@ t.test('actual requests', (t) => {
 });
 
 t.test('without origins there is no filter', (t) => {
-  t.equal(createCors({ ...full, allowOrigins: [] }, { random: () => 0, now: () => 0 }), undefined);
+  t.equal(createCors({ ...full, allowOrigins: [] }, { random: () => 0, now: () => 0, setTimer: () => ({ cancel: () => {} }) }), undefined);
   t.end();
 });
