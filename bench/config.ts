@@ -31,6 +31,16 @@ export const benchHost = 'bench.default.svc.cluster.local';
 /** Its service port, as the Host header carries it. */
 export const benchPort = 8080;
 
+/** Ports of the upstream: the hosts that the `policies` scenario balances over. */
+export const upstreamHosts = 3;
+
+/** Where the mirror of the `policies` scenario goes: the same upstream under another name. */
+export const mirrorHost = 'shadow.default.svc.cluster.local';
+
+/** The request header that decides the host where the scenario hashes, and how many values of it the load sends in turn. */
+export const hashHeader = 'x-user';
+export const hashValues = 64;
+
 export interface Timing {
   /** Load before the first measured round, so that the JIT and the pools are warm. */
   readonly warmUpMs: number;

@@ -47,7 +47,7 @@ ${blocks.join('\n\n')}
 export function renderScenario(scenario: Scenario, figures: Figures | undefined): string {
   if (figures === undefined) return `## ${scenario.title}\n\nNot measured on this machine.`;
   const measured = columns.filter(({ metric }) => figures.samples.some((sample) => sample.metric === metric));
-  const bases = figures.samples.some((sample) => sample.metric === 'cpuUsPerRequest') ? ['nginx', 'envoy', 'envoy-sidecar'].filter((name) => has(figures, name)) : [];
+  const bases = figures.samples.some((sample) => sample.metric === 'cpuUsPerRequest') ? (scenario.bases ?? ['nginx', 'envoy', 'envoy-sidecar']).filter((name) => has(figures, name)) : [];
   const header = ['peer', ...measured.map((column) => column.title), ...bases.map((base) => `CPU ÷ ${base}`)];
   const names = [...new Set(figures.samples.map((sample) => sample.peer))].sort((a, b) => orderOf(a) - orderOf(b));
   const rows = names.map((name) => [
@@ -55,7 +55,9 @@ export function renderScenario(scenario: Scenario, figures: Figures | undefined)
     ...measured.map(({ metric, digits }) => cell(summarise(figures.samples, name, metric), digits)),
     ...bases.map((base) => ratio(figures, name, base)),
   ]);
-  const versions = names.filter((name) => figures.versions[name] !== undefined).map((name) => `${name} ${figures.versions[name]}`);
+  // Peers that are one program in several configurations are named once.
+  const first = names.filter((name, index) => figures.versions[name] !== undefined && names.findIndex((other) => figures.versions[other] === figures.versions[name]) === index);
+  const versions = first.map((name) => `${name} ${figures.versions[name]}`);
   return `## ${scenario.title}
 
 ${table([header, ...rows])}

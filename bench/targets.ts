@@ -1,7 +1,7 @@
 /** The performance targets this bench can judge, each as a ratio or a limit over the figures of one run. */
 
 import { summarise } from './statistics.ts';
-import type { Metric, Sample } from './types.ts';
+import { policyNames, type Metric, type PolicyName, type Sample } from './types.ts';
 
 export interface Target {
   readonly text: string;
@@ -21,12 +21,24 @@ export interface Verdict {
   readonly met?: boolean;
 }
 
+const policyTexts: Readonly<Record<PolicyName, string>> = {
+  plain: 'a plain route to three hosts',
+  'retries-idle': 'retries, per-try and route timeout configured, idle',
+  breakers: 'every pool limit and a retry budget configured, idle',
+  outlier: 'outlier detection configured, nothing ejected',
+  mirror: 'every request mirrored',
+  'consistent-hash': 'hosts by consistent hash of a header',
+  'all-policies': 'header match, retries, timeouts, limits, budget, outlier detection, idle',
+};
+
 export const targets: readonly Target[] = [
   cpu('HTTP/1 → HTTP/1, CPU per request', 'http1-get', 'nginx', 1.5),
   cpu('HTTP/1 → HTTP/1, CPU per request', 'http1-get', 'envoy', 0.45),
   cpu("the same beside Envoy with a sidecar's stock filters", 'http1-get', 'envoy-sidecar', 0.45),
   cpu('with the access log on both', 'http1-log', 'envoy', 0.5),
   cpu("the same beside Envoy with a sidecar's stock filters", 'http1-log', 'envoy-sidecar', 0.5),
+  policyCost('all-policies', 'outrider-plain', 1.1),
+  ...policyNames.map((policy) => policyCost(policy, `envoy-${policy}`, 0.5)),
   cpu('100 KB answers, CPU per byte', 'http1-large', 'nginx', 1.5),
   cpu('1 MB uploads, CPU per byte', 'http1-upload', 'nginx', 1.5),
   cpu('new connection per request', 'http1-close', 'nginx', 2),
@@ -58,4 +70,8 @@ export function judge(target: Target, samples: readonly Sample[]): Verdict {
 
 function cpu(text: string, scenario: string, against: string, limit: number): Target {
   return { text, scenario, metric: 'cpuUsPerRequest', peer: 'outrider', against, limit };
+}
+
+function policyCost(policy: PolicyName, against: string, limit: number): Target {
+  return { text: policyTexts[policy], scenario: 'policies', metric: 'cpuUsPerRequest', peer: `outrider-${policy}`, against, limit };
 }

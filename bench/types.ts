@@ -8,6 +8,8 @@ export interface PeerPlan {
   readonly listenPort: number;
   /** Port of the upstream, loopback. */
   readonly upstreamPort: number;
+  /** Every port of it, the one above first: the hosts of a service that has several. */
+  readonly upstreamPorts: readonly number[];
   /** File for the access log; absent: the log is off. */
   readonly accessLog?: string;
   /** An empty folder of its own for configuration files. */
@@ -29,12 +31,19 @@ export interface Peer {
   readonly name: string;
   /** Can write an access log to a file. */
   readonly accessLog: boolean;
+  /** Set on a peer that only the `policies` scenario is about: one of ours or Envoy's with this much configured. */
+  readonly policy?: PolicyName;
   /** Why it cannot run on this machine; undefined when it can. */
   missing(): string | undefined;
   /** Version for the report. */
   version(): string;
   start(plan: PeerPlan): Promise<RunningPeer>;
 }
+
+/** What a peer of the `policies` scenario has configured; every request passes by it and none sets it off, but for mirrors and hashing. */
+export const policyNames = ['plain', 'retries-idle', 'breakers', 'outlier', 'mirror', 'consistent-hash', 'all-policies'] as const;
+
+export type PolicyName = (typeof policyNames)[number];
 
 /** One figure of one round. */
 export interface Sample {
@@ -65,6 +74,8 @@ export interface Scenario {
   readonly title: string;
   /** Which peers make sense here, of those the run may use. */
   readonly admits: (peer: Peer) => boolean;
+  /** Peers whose CPU per request the others' is divided by in the table; nginx and both Envoys where absent. */
+  readonly bases?: readonly string[];
   run(context: ScenarioContext): Promise<readonly Sample[]>;
 }
 

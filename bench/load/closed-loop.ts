@@ -4,24 +4,28 @@
  */
 
 import { Client } from './client.ts';
-import { requestHead, type ClosedLoopResult, type LoadJob } from './job.ts';
+import { requestBytes, type ClosedLoopResult, type LoadJob } from './job.ts';
 
 const job = JSON.parse(process.argv[2] ?? '{}') as LoadJob;
-const bytes = Buffer.concat([Buffer.from(requestHead(job.request)), Buffer.alloc(job.request.bodyBytes, 'x')]);
+const bytes = requestBytes(job.request);
 
 let requests = 0;
 let errors = 0;
 const start = performance.now();
 const clients = Array.from({ length: job.connections }, () => new Client({ port: job.port, onAnswer }));
-for (const client of clients) client.send(bytes);
+for (const client of clients) send(client);
 setTimeout(report, job.durationMs);
 
 function onAnswer(client: Client, answer: { readonly ok: boolean }): void {
   requests += 1;
   if (!answer.ok) errors += 1;
   // A refused connection must not become a busy loop.
-  if (answer.ok) client.send(bytes);
-  else setTimeout(() => client.send(bytes), 5);
+  if (answer.ok) send(client);
+  else setTimeout(() => send(client), 5);
+}
+
+function send(client: Client): void {
+  client.send(bytes[requests % bytes.length] as Buffer);
 }
 
 function report(): void {

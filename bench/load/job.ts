@@ -16,6 +16,8 @@ export interface LoadRequest {
   readonly bodyBytes: number;
   /** Ask for a new connection per request. */
   readonly close: boolean;
+  /** A header whose value is 0, 1, … `values` − 1 in turn. */
+  readonly varied?: { readonly header: string; readonly values: number };
 }
 
 export interface ClosedLoopResult {
@@ -44,10 +46,16 @@ export interface OpenLoopResult {
   readonly changedAtMs?: number;
 }
 
-/** The bytes of a request head. */
-export function requestHead(request: LoadRequest): string {
+/** The bytes of every request that is sent in turn, head and body. */
+export function requestBytes(request: LoadRequest): Buffer[] {
+  const body = Buffer.alloc(request.bodyBytes, 'x');
+  return Array.from({ length: request.varied?.values ?? 1 }, (_unused, value) => Buffer.concat([Buffer.from(requestHead(request, value)), body]));
+}
+
+function requestHead(request: LoadRequest, value: number): string {
   const lines = [`${request.method} ${request.path} HTTP/1.1`, `host: ${request.host}`, 'user-agent: outrider-bench'];
   if (request.bodyBytes > 0) lines.push(`content-length: ${request.bodyBytes}`);
   if (request.close) lines.push('connection: close');
+  if (request.varied !== undefined) lines.push(`${request.varied.header}: ${value}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
 }

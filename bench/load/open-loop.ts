@@ -7,10 +7,10 @@
 import hdr from 'hdr-histogram-js';
 import { Worker } from 'node:worker_threads';
 import { Client, type Answer } from './client.ts';
-import { requestHead, type OpenLoopJob, type OpenLoopResult } from './job.ts';
+import { requestBytes, type OpenLoopJob, type OpenLoopResult } from './job.ts';
 
 const job = JSON.parse(process.argv[2] ?? '{}') as OpenLoopJob;
-const bytes = Buffer.concat([Buffer.from(requestHead(job.request)), Buffer.alloc(job.request.bodyBytes, 'x')]);
+const bytes = requestBytes(job.request);
 const periodMs = 1000 / job.rate;
 const ticks = Math.round(job.durationMs / periodMs);
 // The first half second opens the connections and warms this process; it is sent but not counted.
@@ -39,7 +39,7 @@ function send(tick: number): void {
     return;
   }
   dueOf.set(client, tick);
-  client.send(bytes);
+  client.send(bytes[tick % bytes.length] as Buffer);
 }
 
 function onAnswer(client: Client, answer: Answer): void {

@@ -26,9 +26,25 @@ function wrkScript({ request }: LoadJob): string {
   return `wrk.method = "${request.method}"
 wrk.headers = { ${headers.join(', ')} }
 ${request.bodyBytes > 0 ? `wrk.body = string.rep("x", ${request.bodyBytes})` : ''}
+${request.varied === undefined ? '' : variedScript(request.varied)}
 done = function(summary)
   local e = summary.errors
   io.write(string.format("RESULT %d %d %d\\n", summary.requests, summary.duration, e.status + e.connect + e.read + e.write + e.timeout))
 end
 `;
+}
+
+/** Requests made once and sent in turn, so that varying them costs the load core next to nothing. */
+function variedScript({ header, values }: NonNullable<LoadJob['request']['varied']>): string {
+  return `local turn, requests = 0, {}
+init = function()
+  for value = 0, ${values - 1} do
+    wrk.headers["${header}"] = tostring(value)
+    requests[value] = wrk.format()
+  end
+end
+request = function()
+  turn = (turn + 1) % ${values}
+  return requests[turn]
+end`;
 }

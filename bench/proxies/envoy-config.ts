@@ -1,35 +1,38 @@
-/** The bootstrap of a sidecar's outbound HTTP listener as Istio programs it: one service, one route, Istio's default policies. */
+/** The bootstrap of a sidecar's outbound HTTP listener as Istio programs it: one service, Istio's default policies or those of the bench. */
 
 import { benchHost, benchPort } from '../config.ts';
-import type { PeerPlan } from '../types.ts';
+import type { PeerPlan, PolicyName } from '../types.ts';
+import { policyClusters, policyRoutes } from './envoy-policies.ts';
 
-/** `plain`: the router alone. `sidecar`: with the stock filters of an Istio sidecar (gRPC statistics, fault, CORS). */
-export type EnvoyFilters = 'plain' | 'sidecar';
+export interface EnvoyShape {
+  /** `plain`: the router alone (the default). `sidecar`: with the stock filters of an Istio sidecar (gRPC statistics, fault, CORS). */
+  readonly filters?: 'plain' | 'sidecar';
+  /** Present: all the upstream's ports are hosts, and this much is configured. Absent: one host, Istio's defaults. */
+  readonly policy?: PolicyName;
+}
 
 type Json = Readonly<Record<string, unknown>>;
-
-const cluster = `outbound|${benchPort}||${benchHost}`;
-const maxThreshold = 4_294_967_295;
 
 const istioLogFormat =
   '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
 /** The bootstrap as JSON, which Envoy reads as YAML. */
-export function envoyBootstrap(plan: PeerPlan, filters: EnvoyFilters): string {
+export function envoyBootstrap(plan: PeerPlan, shape: EnvoyShape = {}): string {
+  const { policy = 'plain' } = shape;
   const listener = {
     name: 'outbound',
     traffic_direction: 'OUTBOUND',
     address: socketAddress(plan.listenPort),
-    filter_chains: [{ filters: [typed('envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager', connectionManager(plan, filters))] }],
+    filter_chains: [{ filters: [typed('envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager', connectionManager(plan, shape))] }],
   };
   const runtime = { 're2.max_program_size.error_level': 32_768, 'envoy.reloadable_features.http_reject_path_with_fragment': false };
   return JSON.stringify({
     layered_runtime: { layers: [{ name: 'istio bootstrap', static_layer: runtime }] },
-    static_resources: { listeners: [listener], clusters: [upstreamCluster(plan)] },
+    static_resources: { listeners: [listener], clusters: policyClusters(policy, shape.policy === undefined ? [plan.upstreamPort] : plan.upstreamPorts) },
   });
 }
 
-function connectionManager(plan: PeerPlan, filters: EnvoyFilters): Json {
+function connectionManager(plan: PeerPlan, { filters, policy = 'plain' }: EnvoyShape): Json {
   return {
     stat_prefix: 'outbound',
     codec_type: 'AUTO',
@@ -40,26 +43,17 @@ function connectionManager(plan: PeerPlan, filters: EnvoyFilters): Json {
     proxy_100_continue: true,
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     access_log: plan.accessLog === undefined ? [] : [fileLog(plan.accessLog)],
-    route_config: { name: String(benchPort), validate_clusters: false, virtual_hosts: [virtualHost()] },
+    route_config: { name: String(benchPort), validate_clusters: false, virtual_hosts: [virtualHost(policy)] },
     http_filters: [...(filters === 'sidecar' ? sidecarFilters() : []), typed('envoy.filters.http.router', 'filters.http.router.v3.Router', {})],
   };
 }
 
-function virtualHost(): Json {
+function virtualHost(policy: PolicyName): Json {
   return {
     name: `${benchHost}:${benchPort}`,
     domains: [benchHost, `${benchHost}:${benchPort}`, 'bench', `bench:${benchPort}`],
     include_request_attempt_count: true,
-    routes: [{ name: 'default', match: { prefix: '/', case_sensitive: true }, route: { cluster, timeout: '0s', max_grpc_timeout: '0s', retry_policy: istioRetries() } }],
-  };
-}
-
-function istioRetries(): Json {
-  return {
-    retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
-    num_retries: 2,
-    host_selection_retry_max_attempts: 5,
-    retry_host_predicate: [typed('envoy.retry_host_predicates.previous_hosts', 'retry.host.previous_hosts.v3.PreviousHostsPredicate', {})],
+    routes: policyRoutes(policy),
   };
 }
 
@@ -74,19 +68,6 @@ function sidecarFilters(): Json[] {
 function fileLog(path: string): Json {
   const log_format = { text_format_source: { inline_string: istioLogFormat } };
   return typed('envoy.access_loggers.file', 'access_loggers.file.v3.FileAccessLog', { path, log_format });
-}
-
-function upstreamCluster(plan: PeerPlan): Json {
-  return {
-    name: cluster,
-    type: 'STATIC',
-    connect_timeout: '10s',
-    lb_policy: 'LEAST_REQUEST',
-    circuit_breakers: {
-      thresholds: [{ max_connections: maxThreshold, max_pending_requests: maxThreshold, max_requests: maxThreshold, max_retries: maxThreshold, track_remaining: true }],
-    },
-    load_assignment: { cluster_name: cluster, endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(plan.upstreamPort) } }] }] },
-  };
 }
 
 function socketAddress(port: number): Json {

@@ -2,10 +2,14 @@
 
 import type { Peer } from '../types.ts';
 import { direct } from './direct.ts';
-import { envoy, envoySidecar } from './envoy.ts';
+import { envoy, envoyPolicies, envoySidecar } from './envoy.ts';
 import { haproxy } from './haproxy.ts';
 import { nginx } from './nginx.ts';
 import { fastProxy, httpProxy } from './node-peers.ts';
-import { outrider, outriderMany } from './outrider.ts';
+import { outrider, outriderMany, outriderPolicies } from './outrider.ts';
 
-export const peers: readonly Peer[] = [direct, nginx, haproxy, envoy, envoySidecar, outrider, outriderMany, httpProxy, fastProxy];
+export const peers: readonly Peer[] = [
+  ...[direct, nginx, haproxy, envoy, envoySidecar, outrider, outriderMany, httpProxy, fastProxy],
+  ...envoyPolicies,
+  ...outriderPolicies,
+];

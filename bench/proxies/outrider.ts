@@ -4,24 +4,31 @@ import { existsSync } from 'node:fs';
 import { manyServices } from '../config.ts';
 import { outriderMain } from '../measure/places.ts';
 import { firstLine } from '../measure/process.ts';
+import { writePolicySnapshot } from '../snapshots/policies.ts';
 import { writeSnapshot } from '../snapshots/snapshot.ts';
-import type { Peer } from '../types.ts';
+import { policyNames, type Peer, type PeerPlan } from '../types.ts';
 import { startPeer } from './start.ts';
 
 /** With Istio's bookinfo and the bench service in the snapshot. */
-export const outrider = outriderPeer('outrider', 0);
+export const outrider = outriderPeer('outrider', (plan) => writeSnapshot(plan.folder, plan.upstreamPort, 0));
 
 /** With 10,000 services in the snapshot, one of them the bench service. */
-export const outriderMany = outriderPeer('outrider-10k', manyServices);
+export const outriderMany = outriderPeer('outrider-10k', (plan) => writeSnapshot(plan.folder, plan.upstreamPort, manyServices));
 
-function outriderPeer(name: string, extraServices: number): Peer {
+/** `outrider-plain`, `outrider-retries-idle` …: the bench service on several hosts, with that much configured. */
+export const outriderPolicies: readonly Peer[] = policyNames.map((policy) => ({
+  ...outriderPeer(`outrider-${policy}`, (plan) => writePolicySnapshot(plan.folder, plan.upstreamPorts, policy)),
+  policy,
+}));
+
+function outriderPeer(name: string, write: (plan: PeerPlan) => void): Peer {
   return {
     name,
     accessLog: true,
     missing: () => (existsSync(outriderMain) ? undefined : 'not built: npm run build'),
     version: () => `${firstLine(process.execPath, [outriderMain, 'version'])} on Node ${process.version}`,
     start(plan) {
-      writeSnapshot(plan.folder, plan.upstreamPort, extraServices);
+      write(plan);
       return startPeer(plan, process.execPath, [outriderMain, 'run', ...outriderOptions(plan.folder, plan.listenPort, plan.accessLog)]);
     },
   };

@@ -1,6 +1,6 @@
 /** The closed-loop scenarios: CPU per request and peak rate, for each shape of HTTP/1 traffic. */
 
-import { benchHost, benchPort, connections, uploadBytes, uploadConnections } from '../config.ts';
+import { benchHost, benchPort, connections, hashHeader, hashValues, uploadBytes, uploadConnections } from '../config.ts';
 import { closedLoop } from '../load/run.ts';
 import type { LoadRequest } from '../load/job.ts';
 import { cpuMicros } from '../measure/usage.ts';
@@ -14,6 +14,7 @@ interface Shape {
   readonly connections: number;
   readonly accessLog: boolean;
   readonly admits: (peer: Peer) => boolean;
+  readonly bases?: readonly string[];
 }
 
 const get: LoadRequest = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false };
@@ -26,7 +27,7 @@ export const http1Log = closedLoopScenario({
   name: 'http1-log',
   title: "The same with the access log written to a file (Istio's format)",
   accessLog: true,
-  admits: (peer) => peer.accessLog && peer.name !== 'outrider-10k',
+  admits: (peer) => peer.accessLog && isPlain(peer),
 });
 
 export const http1Large = closedLoopScenario({
@@ -58,8 +59,18 @@ export const services = closedLoopScenario({
   admits: (peer) => peer.name === 'outrider' || peer.name === 'outrider-10k',
 });
 
+export const policies = closedLoopScenario({
+  ...plain,
+  name: 'policies',
+  title: 'HTTP/1, 1 KB answers from three hosts: what each policy costs while nothing sets it off (mirror: a copy of every request; consistent hash: 64 keys)',
+  request: { ...get, varied: { header: hashHeader, values: hashValues } },
+  admits: (peer) => peer.policy !== undefined,
+  bases: ['envoy-plain', 'outrider-plain'],
+});
+
 function closedLoopScenario(shape: Shape): Scenario {
-  return { name: shape.name, title: shape.title, admits: shape.admits, run: (context) => runShape(shape, context) };
+  const { name, title, admits, bases } = shape;
+  return { name, title, admits, ...(bases === undefined ? {} : { bases }), run: (context) => runShape(shape, context) };
 }
 
 function runShape(shape: Shape, context: ScenarioContext): Promise<Sample[]> {
@@ -84,5 +95,5 @@ async function measure(shape: Shape, peer: StartedPeer, durationMs: number): Pro
 }
 
 function isPlain(peer: Peer): boolean {
-  return peer.name !== 'outrider-10k';
+  return peer.name !== 'outrider-10k' && peer.policy === undefined;
 }

@@ -1,9 +1,9 @@
 /** Every scenario, in the order of the report. */
 
 import type { Scenario } from '../types.ts';
-import { http1Close, http1Get, http1Large, http1Log, http1Upload, services } from './closed-loop.ts';
+import { http1Close, http1Get, http1Large, http1Log, http1Upload, policies, services } from './closed-loop.ts';
 import { latency } from './latency.ts';
 import { reload } from './reload.ts';
 import { startUp } from './start-up.ts';
 
-export const scenarios: readonly Scenario[] = [http1Get, http1Log, http1Large, http1Upload, http1Close, latency, startUp, services, reload];
+export const scenarios: readonly Scenario[] = [http1Get, http1Log, policies, http1Large, http1Upload, http1Close, latency, startUp, services, reload];

@@ -9,7 +9,7 @@ import { runRounds, type StartedPeer } from './started-peers.ts';
 export const latency: Scenario = {
   name: 'latency',
   title: `HTTP/1, 1 KB answers at ${openLoopRate} requests/s, open loop; memory meanwhile`,
-  admits: (peer) => peer.name !== 'outrider-10k',
+  admits: (peer) => peer.name !== 'outrider-10k' && peer.policy === undefined,
   run: runLatency,
 };
 

@@ -5,13 +5,13 @@ import { benchHost, benchPort } from '../config.ts';
 import { waitForAnswer } from '../measure/ports.ts';
 import { residentMb } from '../measure/usage.ts';
 import type { Peer, Sample, Scenario, ScenarioContext } from '../types.ts';
-import { startUpstream } from '../upstream/upstream.ts';
+import { startUpstream, type Upstream } from '../upstream/upstream.ts';
 import { startOne } from './started-peers.ts';
 
 export const startUp: Scenario = {
   name: 'start-up',
   title: 'From process start to the first answer; memory one second later',
-  admits: (peer) => peer.name !== 'direct',
+  admits: (peer) => peer.name !== 'direct' && peer.policy === undefined,
   run: runStartUp,
 };
 
@@ -21,7 +21,7 @@ async function runStartUp(context: ScenarioContext): Promise<Sample[]> {
   const samples: Sample[] = [];
   try {
     for (let round = 0; round < context.timing.rounds; round += 1) {
-      for (const peer of context.peers) samples.push(...(await startOnce(peer, upstream.port, join(folder, `${peer.name}-${round}`))));
+      for (const peer of context.peers) samples.push(...(await startOnce(peer, upstream, join(folder, `${peer.name}-${round}`))));
     }
     return samples;
   } finally {
@@ -29,9 +29,9 @@ async function runStartUp(context: ScenarioContext): Promise<Sample[]> {
   }
 }
 
-async function startOnce(peer: Peer, upstreamPort: number, folder: string): Promise<Sample[]> {
+async function startOnce(peer: Peer, upstream: Upstream, folder: string): Promise<Sample[]> {
   // Configuration is written before the spawn inside start(); the large snapshot's files take longer than the start itself.
-  const running = await startOne(peer, upstreamPort, folder, false);
+  const running = await startOne(peer, upstream, folder, false);
   try {
     const firstAnswerMs = await waitForAnswer(running.port, `${benchHost}:${benchPort}`, 60_000);
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { benchHost } from '../config.ts';
 import { freePort, waitForAnswer } from '../measure/ports.ts';
 import type { Peer, RunningPeer, Sample, ScenarioContext } from '../types.ts';
-import { startUpstream } from '../upstream/upstream.ts';
+import { startUpstream, type Upstream } from '../upstream/upstream.ts';
 
 export interface StartedPeer extends RunningPeer {
   readonly name: string;
@@ -40,7 +40,7 @@ export async function runRounds(name: string, context: ScenarioContext, plan: Ro
   };
   try {
     for (const peer of context.peers) {
-      const running = await startOne(peer, upstream.port, join(folder, peer.name), plan.accessLog);
+      const running = await startOne(peer, upstream, join(folder, peer.name), plan.accessLog);
       started.push(running);
       await attempt(running, () => ready(running));
     }
@@ -57,11 +57,11 @@ export async function runRounds(name: string, context: ScenarioContext, plan: Ro
 }
 
 /** Starts one peer without waiting for it. */
-export async function startOne(peer: Peer, upstreamPort: number, folder: string, accessLog: boolean): Promise<StartedPeer> {
+export async function startOne(peer: Peer, upstream: Upstream, folder: string, accessLog: boolean): Promise<StartedPeer> {
   mkdirSync(folder, { recursive: true });
   const log = accessLog ? { accessLog: join(folder, 'access.log') } : {};
-  const running = await peer.start({ listenPort: await freePort(), upstreamPort, folder, ...log });
-  return { ...running, name: peer.name, folder, upstreamPort };
+  const running = await peer.start({ listenPort: await freePort(), upstreamPort: upstream.port, upstreamPorts: upstream.ports, folder, ...log });
+  return { ...running, name: peer.name, folder, upstreamPort: upstream.port };
 }
 
 async function ready(peer: StartedPeer): Promise<void> {

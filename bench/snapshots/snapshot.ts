@@ -23,7 +23,7 @@ export function writeSnapshot(folder: string, upstreamPort: number, extraService
  * can be seen to take effect; without, no route of its own, like the peers.
  */
 export function benchDocuments(upstreamPort: number, revision?: string): string {
-  const service = serviceDocuments('bench', benchPort, '127.0.0.1', upstreamPort);
+  const service = [serviceDocuments('bench', benchPort, upstreamPort), hostDocuments('bench', 0, '127.0.0.1', upstreamPort)].join('---\n');
   if (revision === undefined) return service;
   return `${service}---
 apiVersion: networking.istio.io/v1
@@ -41,31 +41,35 @@ spec:
 
 /** A service with a subset route, as bookinfo's samples have it. */
 function bookinfoDocuments(name: string): string {
-  return `${serviceDocuments(name, 9080, '10.1.0.1', 9080)}---
-${subsetDocuments(name)}`;
+  return [serviceDocuments(name, 9080, 9080), hostDocuments(name, 0, '10.1.0.1', 9080), subsetDocuments(name)].join('---\n');
 }
 
 /** One of many: every tenth has a route and a subset of its own, as a mesh that grew would have. */
 function extraDocuments(index: number): string {
   const name = `service-${index}`;
   const address = `10.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
-  const plain = serviceDocuments(name, benchPort, address, benchPort);
-  return index % 10 === 0 ? `${plain}---\n${subsetDocuments(name)}` : plain;
+  const plain = [serviceDocuments(name, benchPort, benchPort), hostDocuments(name, 0, address, benchPort)];
+  return [...plain, ...(index % 10 === 0 ? [subsetDocuments(name)] : [])].join('---\n');
 }
 
-function serviceDocuments(name: string, port: number, address: string, targetPort: number): string {
+/** A service without endpoints; its port is named `http`. */
+export function serviceDocuments(name: string, port: number, targetPort: number): string {
   return `apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: default}
 spec:
   selector: {app: ${name}}
   ports: [{name: http, port: ${port}, targetPort: ${targetPort}}]
----
-apiVersion: discovery.k8s.io/v1
+`;
+}
+
+/** One host of a service, in a slice of its own: endpoints of one slice share their port. */
+export function hostDocuments(service: string, index: number, address: string, port: number): string {
+  return `apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: ${name}-1, namespace: default, labels: {kubernetes.io/service-name: ${name}}}
+metadata: {name: ${service}-${index + 1}, namespace: default, labels: {kubernetes.io/service-name: ${service}}}
 addressType: IPv4
-ports: [{name: http, port: ${targetPort}, protocol: TCP}]
+ports: [{name: http, port: ${port}, protocol: TCP}]
 endpoints: [{addresses: ["${address}"], conditions: {ready: true}}]
 `;
 }

@@ -1,6 +1,6 @@
 /**
  * Own upstream on raw sockets: reads a request with its whole body (Content-Length or chunked), then answers 1 KB, or
- * 100 KB for `/large`. Only as strict as the peers that talk to it. Usage: node server.js PORT.
+ * 100 KB for `/large`. Only as strict as the peers that talk to it. Usage: node server.js PORT ….
  */
 
 import { createServer, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { largeBodyBytes, smallBodyBytes } from '../config.ts';
 const small = answer(smallBodyBytes);
 const large = answer(largeBodyBytes);
 
-createServer({ noDelay: true }, serve).listen(Number(process.argv[2]), '127.0.0.1', 4096);
+for (const port of process.argv.slice(2)) createServer({ noDelay: true }, serve).listen(Number(port), '127.0.0.1', 4096);
 
 function serve(socket: Socket): void {
   let head = '';

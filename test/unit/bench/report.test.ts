@@ -1,14 +1,20 @@
 /** The bench's own arithmetic: a benchmark that miscounts is worse than none. */
 
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { cpuMicros, residentMb } from '../../../bench/measure/usage.ts';
 import { parseOptions } from '../../../bench/options.ts';
+import { envoyBootstrap } from '../../../bench/proxies/envoy-config.ts';
+import { peers } from '../../../bench/proxies/index.ts';
 import { renderScenario } from '../../../bench/report.ts';
 import { scenarios } from '../../../bench/scenarios/index.ts';
+import { writePolicySnapshot } from '../../../bench/snapshots/policies.ts';
 import { summarise } from '../../../bench/statistics.ts';
 import { judge, targets, type Target } from '../../../bench/targets.ts';
-import type { Metric, Sample } from '../../../bench/types.ts';
+import { policyNames, type Metric, type Sample } from '../../../bench/types.ts';
+import { snapshotOf } from '../../support/findings.ts';
 
 function samples(peer: string, metric: Metric, ...values: readonly number[]): Sample[] {
   return values.map((value) => ({ peer, metric, value }));
@@ -33,6 +39,35 @@ t.test('verdicts', (t) => {
 
 t.test('every target names a scenario that runs', (t) => {
   t.same(targets.map((target) => target.scenario).filter((name) => !scenarios.some((scenario) => scenario.name === name)), []);
+  t.end();
+});
+
+t.test('every target names peers of its scenario', (t) => {
+  const admitted = (scenario: string, name: string | undefined): boolean =>
+    name === undefined || peers.some((peer) => peer.name === name && scenarios.some((each) => each.name === scenario && each.admits(peer)));
+  t.same(targets.filter((target) => !admitted(target.scenario, target.peer) || !admitted(target.scenario, target.against)), []);
+  t.end();
+});
+
+t.test('what the policies scenario configures is what its rows say', (t) => {
+  const rows = policyNames.map((policy) => {
+    const folder = t.testdir();
+    writePolicySnapshot(folder, [1001, 1002, 1003], policy);
+    const snapshot = snapshotOf(readFileSync(join(folder, 'bench.yaml'), 'utf8'));
+    t.same(snapshot.problems.filter(({ severity }) => severity === 'error'), [], `${policy}: the snapshot loads`);
+    const envoy = envoyBootstrap({ listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder }, { policy });
+    const has = (...words: readonly string[]): boolean => words.every((word) => envoy.includes(`"${word}"`));
+    return [policy, has('per_try_timeout'), has('retry_budget'), has('outlier_detection'), has('request_mirror_policies'), has('hash_policy'), has('string_match')];
+  });
+  t.same(rows, [
+    ['plain', false, false, false, false, false, false],
+    ['retries-idle', true, false, false, false, false, false],
+    ['breakers', false, true, false, false, false, false],
+    ['outlier', false, false, true, false, false, false],
+    ['mirror', false, false, false, true, false, false],
+    ['consistent-hash', false, false, false, false, true, false],
+    ['all-policies', true, true, true, false, false, true],
+  ]);
   t.end();
 });
 
