@@ -5,7 +5,6 @@
 
 import type { Direction } from '../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../config/runtime/route.ts';
-import type { Timer } from '../base/clock.ts';
 import { httpDate } from '../base/http-date.ts';
 import { Framing, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
@@ -13,19 +12,18 @@ import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { authorityHost, clusterOf, destinationOf, hostOf, prepareUpstreamHead } from '../router/choose-upstream.ts';
+import { authorityHost, clusterOf, destinationOf } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
+import { Router, type RoutedStream } from '../router/router.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
-import { UpstreamRequest, type UpstreamRequestOwner } from '../router/upstream-request.ts';
 import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
-import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
+import type { FilterCounters, RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
 import type { Cluster } from '../upstream/cluster.ts';
-import { Host } from '../upstream/host.ts';
 import type { StreamListener } from './stream-listener.ts';
 import {
   ABSOLUTE_PATH_REJECTED,
@@ -41,7 +39,7 @@ import {
 import { normalizePath } from './normalize.ts';
 import { applyRequestHeaders } from './request-headers.ts';
 
-export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwner {
+export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
   readonly request: RequestHead;
   response: ResponseHead | undefined;
   readonly info: StreamInfo = new StreamInfo();
@@ -54,8 +52,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #virtualHost: VirtualHost<LiveRoute> | undefined;
   #live: LiveRoute | undefined;
   #destination: LiveDestination | undefined;
-  #upstream: UpstreamRequest | undefined;
-  #timeout: Timer | undefined;
+  #router: Router | undefined;
   /** Body that arrived while an asynchronous filter was deciding. */
   #held: Buffer[] | undefined;
   #filtersPending = false;
@@ -83,6 +80,10 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     info.startMs = listener.deps.clock.now();
     listener.stats.downstreamRqTotal++;
     listener.stats.downstreamRqActive++;
+  }
+
+  get counters(): FilterCounters {
+    return this.#listener.stats;
   }
 
   get route(): RouteConfig | undefined {
@@ -113,7 +114,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {
     this.info.bytesReceived += end - start;
-    if (this.#upstream !== undefined) this.#upstream.sendBody(bytes, start, end);
+    if (this.#router !== undefined) this.#router.sendBody(bytes, start, end);
     else if (this.#filtersPending) {
       (this.#held ??= []).push(Buffer.from(bytes.subarray(start, end)));
       this.#writer.pauseRequest();
@@ -125,12 +126,11 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     this.#requestTrailers = trailers;
     this.info.requestCompleteMs = this.requestFraming === Framing.None ? this.info.startMs : this.#listener.deps.clock.now();
     if (this.#done) return;
-    this.#upstream?.sendEnd(trailers);
-    this.#startTimeout();
+    this.#router?.sendEnd(trailers);
   }
 
   onRequestReadDone(): void {
-    this.#upstream?.flush();
+    this.#router?.flush();
   }
 
   onRequestReset(reason: DownstreamReset, error?: ParseError): void {
@@ -152,10 +152,10 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   }
 
   onDownstreamDrain(): void {
-    this.#upstream?.resumeResponse();
+    this.#router?.resumeResponse();
   }
 
-  // UpstreamRequestOwner: from the router
+  // RoutedStream: from the router
 
   onUpstreamInformational(status: number, headers: HeaderList): void {
     if (this.#responseStarted || this.#informed) return;
@@ -177,9 +177,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
       return;
     }
     this.#replaced = true;
-    const upstream = this.#upstream;
-    this.#upstream = undefined;
-    upstream?.cancel();
+    this.#cancelRouter();
     this.#reply(replacement);
   }
 
@@ -191,7 +189,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   onUpstreamEnd(trailers: string[] | undefined): void {
     if (this.#done) return;
-    this.#upstream = undefined;
+    this.#router = undefined;
     this.#complete();
     this.#writer.writeEnd(trailers);
   }
@@ -200,14 +198,20 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
     return this.#writer.flush();
   }
 
-  onUpstreamFailure(reply: LocalReply): void {
-    this.#upstream = undefined;
+  onRouterReply(reply: LocalReply): void {
+    this.#router = undefined;
     this.#reply(reply);
+  }
+
+  onRouteTimeout(): void {
+    this.#listener.stats.downstreamRqTimeout++;
+    if (this.#responseStarted) this.onUpstreamCut(ResponseFlag.UpstreamTimeout, ROUTE_TIMEOUT.details);
+    else this.onRouterReply(ROUTE_TIMEOUT);
   }
 
   onUpstreamCut(flags: number, details: string): void {
     if (this.#done) return;
-    this.#upstream = undefined;
+    this.#cancelRouter();
     this.info.flags |= flags;
     this.info.details = details;
     this.#listener.stats.downstreamRqTxReset++;
@@ -274,25 +278,22 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
 
   /** Chooses destination, cluster and host and starts the upstream request; or says why there is none. */
   #sendUpstream(live: LiveRoute): LocalReply | undefined {
-    const { info, request } = this;
-    const { deps, runtime } = this.#listener;
+    const { deps, routing, runtime } = this.#listener;
     const destination = destinationOf(live, deps.random());
     const cluster = destination === undefined ? undefined : clusterOf(destination, runtime);
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
     this.#destination = destination;
-    info.cluster = cluster;
-    const host = hostOf(cluster, () => this.#destinationAsked());
-    if (!(host instanceof Host)) return host;
-    info.host = host;
-    info.attemptCount = 1;
-    prepareUpstreamHead(request, live, destination, this);
-    this.#upstream = new UpstreamRequest(this, cluster, host);
-    this.#upstream.start();
-    return undefined;
+    this.info.cluster = cluster;
+    this.#router = new Router(this, live, destination, cluster, routing);
+    return this.#router.start();
+  }
+
+  get downstreamIp(): string {
+    return this.#writer.remoteIp;
   }
 
   /** Where the request was going by itself. */
-  #destinationAsked(): OriginalDestination {
+  get destinationAsked(): OriginalDestination {
     return this.#writer.originalDestination ?? { address: authorityHost(this.request.authority), port: this.#port };
   }
 
@@ -312,38 +313,19 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
       return;
     }
     this.#forward();
-    const upstream = this.#upstream;
-    if (upstream === undefined) return;
-    for (const chunk of this.#held ?? []) upstream.sendBody(chunk, 0, chunk.length);
+    const router = this.#router;
+    if (router === undefined) return;
+    for (const chunk of this.#held ?? []) router.sendBody(chunk, 0, chunk.length);
     this.#held = undefined;
-    if (this.#requestEnded) upstream.sendEnd(this.#requestTrailers);
-    else upstream.flush();
+    if (this.#requestEnded) router.sendEnd(this.#requestTrailers);
+    else router.flush();
     this.#writer.resumeRequest();
-    this.#startTimeout();
   }
 
-  /** The route timeout runs from the end of the request to the end of the response. */
-  #startTimeout(): void {
-    const timeoutMs = this.#live?.config.timeoutMs;
-    if (timeoutMs === undefined || this.#upstream === undefined || this.#timeout !== undefined) return;
-    this.#timeout = this.#listener.deps.clock.setTimer(timeoutMs, () => this.#onTimeout());
-  }
-
-  #onTimeout(): void {
-    if (this.#done) return;
-    this.#listener.stats.downstreamRqTimeout++;
-    if (this.info.cluster !== undefined) (this.info.cluster as Cluster).stats.upstreamRqTimeout++;
-    const upstream = this.#upstream;
-    this.#upstream = undefined;
-    upstream?.cancel();
-    if (this.#responseStarted) {
-      this.info.flags |= ResponseFlag.UpstreamTimeout;
-      this.info.details = ROUTE_TIMEOUT.details;
-      this.#complete();
-      this.#writer.resetStream();
-      return;
-    }
-    this.#reply(ROUTE_TIMEOUT);
+  #cancelRouter(): void {
+    const router = this.#router;
+    this.#router = undefined;
+    router?.cancel();
   }
 
   /** Answers the request ourselves. */
@@ -402,10 +384,7 @@ export class ActiveStream implements Stream, RequestReceiver, UpstreamRequestOwn
   #complete(): void {
     if (this.#done) return;
     this.#done = true;
-    this.#timeout?.cancel();
-    const upstream = this.#upstream;
-    this.#upstream = undefined;
-    upstream?.cancel();
+    this.#cancelRouter();
     this.#held = undefined;
     this.info.endMs = this.#listener.deps.clock.now();
     this.#live?.filters?.complete(this);

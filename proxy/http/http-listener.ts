@@ -6,6 +6,7 @@ import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
 import { Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
+import type { RouterDeps } from '../router/router.ts';
 import { passthroughCluster, type Runtime } from '../router/runtime.ts';
 import { HeaderList } from '../stream/header-list.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
@@ -29,6 +30,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
   config: ListenerConfig;
   runtime: Runtime;
   readonly deps: HttpDeps;
+  readonly routing: RouterDeps;
   readonly stats: ListenerStats = new ListenerStats();
   draining = false;
   /** Without interception, an application names its destination by CONNECT on the outbound port. */
@@ -44,6 +46,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     this.config = config;
     this.runtime = runtime;
     this.deps = deps;
+    this.routing = { clock: deps.clock, random: deps.random, runtime };
     this.#explanations = new TokenBucket(EXPLANATIONS_AT_ONCE, EXPLANATIONS_PER_SECOND, deps.clock.now());
   }
 

@@ -3,6 +3,7 @@
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RouterDeps } from '../router/router.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { ListenerStats } from '../telemetry/stats.ts';
@@ -24,6 +25,8 @@ export interface StreamListener {
   /** The configuration that serves now; a stream reads it once. */
   readonly runtime: Runtime;
   readonly deps: HttpDeps;
+  /** What the router needs of both. */
+  readonly routing: RouterDeps;
   readonly stats: ListenerStats;
   /** Called once by each stream, when nothing more will happen to it. */
   onStreamComplete(stream: Stream): void;

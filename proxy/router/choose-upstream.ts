@@ -3,6 +3,7 @@
 import type { OriginalDestination } from '../codec/codec.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
+import type { PickRequest } from '../upstream/balancer/balancer.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { chooseDestination } from './cluster-choice.ts';
@@ -18,16 +19,17 @@ export function destinationOf(live: LiveRoute, random: number): LiveDestination 
   return action.kind === 'forward' ? live.destinations[chooseDestination(action.destinations, live.totalWeight, random)] : undefined;
 }
 
-/** A host of `cluster`, or the reply that says why there is none; `asked` is where the downstream wanted to go. */
-export function hostOf(cluster: Cluster, asked: () => OriginalDestination): Host | LocalReply {
-  if (!cluster.usesOriginalDestination || requiresTls(cluster)) return balancedHost(cluster);
-  const { address, port } = asked();
-  return cluster.pickOriginal(address, port);
+/** Where the downstream wanted to go by itself; worked out only where that matters. */
+export interface DestinationAsked {
+  readonly destinationAsked: OriginalDestination;
 }
 
-/** A host out of the cluster's own endpoints, or the reply. */
-export function balancedHost(cluster: Cluster): Host | LocalReply {
-  return requiresTls(cluster) ? TLS_REQUIRED : (cluster.pick() ?? NO_HEALTHY_UPSTREAM);
+/** A host of `cluster`, or the reply that says why there is none. */
+export function hostOf(cluster: Cluster, asked: DestinationAsked, request?: PickRequest<Host>): Host | LocalReply {
+  if (requiresTls(cluster)) return TLS_REQUIRED;
+  if (!cluster.usesOriginalDestination) return cluster.pick(request) ?? NO_HEALTHY_UPSTREAM;
+  const { address, port } = asked.destinationAsked;
+  return cluster.pickOriginal(address, port);
 }
 
 function requiresTls({ config }: Cluster): boolean {
@@ -38,11 +40,13 @@ export function clusterOf(destination: LiveDestination, runtime: Runtime): Clust
   return runtime.clusters.get(destination.config.cluster);
 }
 
-/** Header operations, authority and path as the upstream is to see them, in Envoy's order: operations, host, path. */
-export function prepareUpstreamHead(request: RequestHead, live: LiveRoute, destination: LiveDestination, stream: Stream): void {
+/**
+ * Header operations, authority and path as the upstream is to see them, in Envoy's order: operations, host, path.
+ * `expectedMs`: limit of the first attempt, milliseconds; undefined: none.
+ */
+export function prepareUpstreamHead(request: RequestHead, live: LiveRoute, destination: LiveDestination, stream: Stream, expectedMs: number | undefined): void {
   const { headers } = request;
-  const { timeoutMs } = live.config;
-  if (timeoutMs !== undefined) headers.add('x-envoy-expected-rq-timeout-ms', String(timeoutMs));
+  if (expectedMs !== undefined) headers.add('x-envoy-expected-rq-timeout-ms', String(expectedMs));
   headers.add('x-envoy-attempt-count', '1');
   const { requestOps } = destination;
   for (let i = 0; i < requestOps.length; i++) (requestOps[i] as HeaderOps)(headers, stream);

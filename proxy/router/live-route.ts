@@ -1,11 +1,14 @@
 /** A route made ready for the data path: header operations, rewrite, filters and fixed answers compiled once. */
 
-import type { DestinationConfig, ForwardAction, HeaderOpsConfig, HeadersConfig, RouteConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
+import type { DestinationConfig, ForwardAction, HeaderOpsConfig, HeadersConfig, MirrorConfig, RouteConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
+import { DEFAULT_RETRY } from '../../config/runtime/retry.ts';
 import type { FilterChain } from '../../filters/chain.ts';
 import { toByteString } from '../base/bytes.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { createDirectResponse } from './direct-response.ts';
+import { createHashKey, type ReadHashKey } from './hash-key.ts';
 import { createHeaderOps, type HeaderOps } from './header-ops.ts';
+import { createRetryPolicy, type RetryPolicy } from './retry-policy.ts';
 import { createRewrite, type Rewrite } from './rewrite.ts';
 
 export interface LiveRoute {
@@ -16,6 +19,9 @@ export interface LiveRoute {
   readonly destinations: readonly LiveDestination[];
   readonly totalWeight: number;
   readonly rewrite: Rewrite | undefined;
+  /** Undefined where nothing is tried again. */
+  readonly retry: RetryPolicy | undefined;
+  readonly mirrors: readonly MirrorConfig[] | undefined;
   /** The answer of a direct response route. */
   readonly directReply: LocalReply | undefined;
   /** Response operations for answers that no destination gave (local replies, redirects, direct responses). */
@@ -28,6 +34,8 @@ export interface LiveDestination {
   readonly responseOps: readonly HeaderOps[];
   /** Authority written by `headers.request` `host`; a rewrite's authority wins over it. */
   readonly authority: string | undefined;
+  /** Undefined where the cluster's balancer does not hash. */
+  readonly hashKey: ReadHashKey | undefined;
 }
 
 export type CreateFilters = (config: RouteConfig) => FilterChain | undefined;
@@ -42,9 +50,19 @@ export function createLiveRoute(config: RouteConfig, virtualHost: VirtualHostCon
     destinations: forward === undefined ? [] : liveDestinations(forward, headers),
     totalWeight: forward === undefined ? 0 : forward.destinations.reduce((sum, { weight }) => sum + weight, 0),
     rewrite: forward?.rewrite === undefined ? undefined : createRewrite(forward.rewrite),
+    retry: forward === undefined ? undefined : liveRetry(config.retry),
+    mirrors: forward?.mirrors,
     directReply: action.kind === 'direct' ? createDirectResponse(action) : undefined,
     responseOps: compact([headers?.response]),
   };
+}
+
+/** Thousands of routes without a word about retries share one policy. */
+const SHARED_DEFAULT = createRetryPolicy(DEFAULT_RETRY);
+
+function liveRetry(config: RouteConfig['retry']): RetryPolicy | undefined {
+  if (config === undefined) return SHARED_DEFAULT;
+  return config === null ? undefined : createRetryPolicy(config);
 }
 
 function liveDestinations(action: ForwardAction, route: HeadersConfig | undefined): LiveDestination[] {
@@ -57,6 +75,7 @@ function liveDestinations(action: ForwardAction, route: HeadersConfig | undefine
       requestOps: combine(route?.request, own?.request, weighted),
       responseOps: combine(route?.response, own?.response, weighted),
       authority: authority === undefined || action.rewrite?.authority !== undefined ? undefined : toByteString(authority),
+      hashKey: config.hashPolicy === undefined ? undefined : createHashKey(config.hashPolicy),
     };
   });
 }

@@ -37,6 +37,34 @@ export function connectFailureReply(failure: ConnectFailure): LocalReply {
   };
 }
 
+/** After at least one retry the body says so (proxy-semantics A.1). */
+export function afterRetry(reply: LocalReply): LocalReply {
+  return { ...reply, body: reply.body.replace('before headers. reset reason', 'before headers. retried and the latest reset reason') };
+}
+
+/** The breaker or the queue of pending requests is full; never tried again. */
+export const OVERFLOW: LocalReply = {
+  status: 503,
+  body: `${PREFIX}overflow`,
+  headers: ['x-envoy-overloaded', 'true'],
+  flags: ResponseFlag.UpstreamOverflow,
+  details: 'upstream_reset_before_response_started{overflow}',
+};
+export const PER_TRY_TIMEOUT: LocalReply = {
+  status: 504,
+  body: 'upstream request timeout',
+  flags: ResponseFlag.UpstreamTimeout,
+  details: 'upstream_per_try_timeout',
+};
+/** The request outgrew its buffer while nothing was there to take it: between two attempts. */
+export const RETRY_BUFFER_EXCEEDED: LocalReply = {
+  status: 507,
+  body: 'exceeded request buffer limit while retrying upstream',
+  flags: 0,
+  details: 'request_payload_exceeded_retry_buffer_limit',
+  close: true,
+};
+
 export const NO_CLUSTER: LocalReply = { status: 503, body: '', flags: ResponseFlag.NoCluster, details: 'cluster_not_found' };
 export const NO_HEALTHY_UPSTREAM: LocalReply = {
   status: 503,

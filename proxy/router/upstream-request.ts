@@ -1,4 +1,4 @@
-/** One request to an upstream, from the chosen host to the end of its answer: connect, send, relay, replay the keep-alive race. */
+/** One attempt at one host, to the end of its answer: connect, send, relay, replay the keep-alive race. */
 
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec/codec.ts';
 import type { Http1ClientConnection } from '../codec/http1/client-connection.ts';
@@ -6,12 +6,32 @@ import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, ResponseHead } from '../stream/stream.ts';
 import type { StreamInfo } from '../stream/stream-info.ts';
+import { httpStatusOfGrpc, isGrpcRequest } from '../telemetry/grpc-status.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { ConnectFailure } from '../upstream/connector.ts';
 import type { Host } from '../upstream/host.ts';
 import type { PoolWaiter } from '../upstream/http1-pool.ts';
+import type { LocalOriginFailure, OutlierSink } from '../upstream/outlier.ts';
 import { mayReplay } from './replay.ts';
-import { connectFailureReply, lateReset, resetReply } from './upstream-reply.ts';
+import type { AttemptFailure } from './retry.ts';
+import { connectFailureReply, lateReset, OVERFLOW, resetReply } from './upstream-reply.ts';
+
+/** Body bytes that wait for the connection before the downstream is paused: as many as Envoy buffers. */
+const EARLY_LIMIT_BYTES = 1024 * 1024;
+
+const CONNECT_FAILURES: Readonly<Record<ConnectFailure['kind'], AttemptFailure>> = {
+  remote_connection_failure: 'connect_failure',
+  connection_timeout: 'connect_timeout',
+  own_listener: 'refused',
+};
+
+/** What outlier detection is told; what the proxy itself refused says nothing about the host. */
+const LOCAL_ORIGIN: Readonly<Partial<Record<AttemptFailure, LocalOriginFailure>>> = {
+  connect_failure: 'connect_failure',
+  connect_timeout: 'connect_timeout',
+  reset: 'reset',
+  refused_stream: 'reset',
+};
 
 /** The stream this request is made for, as the router sees it. */
 export interface UpstreamRequestOwner {
@@ -21,13 +41,14 @@ export interface UpstreamRequestOwner {
   readonly requestFraming: number;
   readonly trailersAccepted: boolean;
   onUpstreamInformational(status: number, headers: HeaderList): void;
-  onUpstreamHead(head: ResponseHead, framing: number, seen: number): void;
+  /** True: the answer is given up, because the request is tried again. */
+  onUpstreamHead(head: ResponseHead, framing: number, seen: number): boolean;
   onUpstreamBody(bytes: Buffer, start: number, end: number): void;
   onUpstreamEnd(trailers: string[] | undefined): void;
   /** Writes out what was relayed; false: stop until `resumeResponse`. */
   flushDownstream(): boolean;
-  /** No response came; the reply says why. */
-  onUpstreamFailure(reply: LocalReply): void;
+  /** No response came; the reply says why. True: the request is tried again. */
+  onUpstreamFailure(reply: LocalReply, failure: AttemptFailure): boolean;
   /** The response broke off after its head. */
   onUpstreamCut(flags: number, details: string): void;
   pauseRequest(): void;
@@ -41,12 +62,18 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   #connection: Http1ClientConnection | undefined;
   /** Body bytes that came before the connection did. */
   #early: Buffer[] | undefined;
+  #earlyBytes = 0;
   #bodyBytesWritten = 0;
+  /** Something of the request was put on a connection. */
+  #sent = false;
+  #admitted = false;
   #starting = false;
   #requestEnded = false;
   #trailers: string[] | undefined;
   #headReceived = false;
   #status = 0;
+  /** A gRPC answer whose status is still to come, in its trailers. */
+  #grpcPending = false;
   #replays = 0;
   #done = false;
 
@@ -61,10 +88,15 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     cluster.stats.upstreamRqActive++;
   }
 
+  get sent(): boolean {
+    return this.#sent;
+  }
+
+  /** May end at once, in an overflow. */
   start(): void {
     const idle = this.#host.pool.take();
     if (idle === undefined) {
-      this.#host.pool.wait(this);
+      this.#waitForConnection();
       return;
     }
     this.#starting = true;
@@ -78,7 +110,8 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     const connection = this.#connection;
     if (connection === undefined) {
       (this.#early ??= []).push(Buffer.from(bytes.subarray(start, end)));
-      this.#owner.pauseRequest();
+      this.#earlyBytes += end - start;
+      if (this.#earlyBytes >= EARLY_LIMIT_BYTES) this.#owner.pauseRequest();
       return;
     }
     this.#bodyBytesWritten += end - start;
@@ -98,11 +131,26 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (this.#connection !== undefined) this.#flushUpstream(this.#connection);
   }
 
+  /** Body bytes that never reached a connection, for the next attempt. */
+  takeEarly(): readonly Buffer[] {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    return early;
+  }
+
   resumeResponse(): void {
     this.#connection?.resumeResponse();
   }
 
-  /** Gives up: the downstream left, or a timeout ended the stream. */
+  /** The attempt took too long: the host is held to account for it. */
+  timeOut(): void {
+    if (this.#done) return;
+    this.#host.stats.rqTimeout++;
+    this.#cluster.outlier?.onLocalFailure(this.#host, 'timeout');
+    this.cancel();
+  }
+
+  /** Gives up: the downstream left, or the request has its answer. */
   cancel(): void {
     if (this.#done) return;
     const connection = this.#connection;
@@ -117,8 +165,16 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   // PoolWaiter
 
   onConnection(connection: Http1ClientConnection): void {
-    this.#connection = connection;
     const owner = this.#owner;
+    if (!this.#admitted && !this.#cluster.breaker.admitRequest()) {
+      this.#cluster.stats.upstreamRqActiveOverflow++;
+      this.#host.pool.onIdle(connection);
+      this.#fail(OVERFLOW, 'overflow');
+      return;
+    }
+    this.#admitted = true;
+    this.#sent = true;
+    this.#connection = connection;
     owner.info.upstreamConnection = connection;
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
     const early = this.#early;
@@ -134,7 +190,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
 
   onConnectFailure(failure: ConnectFailure): void {
     this.#owner.info.transportFailureReason = failure.reason === '' ? undefined : failure.reason;
-    this.#fail(connectFailureReply(failure));
+    this.#fail(connectFailureReply(failure), CONNECT_FAILURES[failure.kind]);
   }
 
   // ResponseReceiver
@@ -146,7 +202,9 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   onResponseHead(head: ResponseHead, framing: number, seen: number): void {
     this.#headReceived = true;
     this.#status = head.status;
-    this.#owner.onUpstreamHead(head, framing, seen);
+    const { outlier } = this.#cluster;
+    if (outlier !== undefined) this.#reportStatus(outlier, head);
+    if (this.#owner.onUpstreamHead(head, framing, seen)) this.#giveUpAnswer(framing);
   }
 
   onResponseBody(bytes: Buffer, start: number, end: number): void {
@@ -154,8 +212,10 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   }
 
   onResponseEnd(trailers: string[] | undefined): void {
+    if (this.#done) return;
     this.#cluster.stats.upstreamRqCompleted++;
     this.#countStatus();
+    if (this.#grpcPending) this.#reportGrpcTrailers(trailers);
     this.#finish();
     this.#owner.onUpstreamEnd(trailers);
   }
@@ -167,9 +227,11 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   onResponseReset(reason: UpstreamReset): void {
     const connection = this.#connection as Http1ClientConnection;
     this.#connection = undefined;
+    if (this.#done) return;
     if (this.#headReceived) {
       this.#cluster.stats.upstreamRqRxReset++;
       const { flags, details } = lateReset(reason);
+      this.#cluster.outlier?.onLocalFailure(this.#host, 'reset');
       this.#finish();
       this.#owner.onUpstreamCut(flags, details);
       return;
@@ -177,7 +239,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (reason === 'connection_termination' && this.#replay(connection)) return;
     if (reason === 'protocol_error') this.#cluster.stats.upstreamCxProtocolError++;
     this.#cluster.stats.upstreamRqRxReset++;
-    this.#fail(resetReply(reason));
+    this.#fail(resetReply(reason), 'reset');
   }
 
   onUpstreamDrain(): void {
@@ -197,7 +259,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (!mayReplay(attempt)) return false;
     this.#replays++;
     this.#cluster.stats.upstreamRqReplayed++;
-    this.#host.pool.wait(this);
+    this.#waitForConnection();
     return true;
   }
 
@@ -205,12 +267,49 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (!connection.flush()) this.#owner.pauseRequest();
   }
 
-  #fail(reply: LocalReply): void {
-    this.#cluster.stats.upstreamRqCompleted++;
-    this.#status = reply.status;
-    this.#countStatus();
+  #waitForConnection(): void {
+    if (this.#host.pool.wait(this)) return;
+    // Nothing of it reached a host (Envoy logs none).
+    this.#owner.info.host = undefined;
+    this.#fail(OVERFLOW, 'overflow');
+  }
+
+  #fail(reply: LocalReply, failure: AttemptFailure): void {
+    if (this.#done) return;
     this.#finish();
-    this.#owner.onUpstreamFailure(reply);
+    const local = LOCAL_ORIGIN[failure];
+    if (local !== undefined) this.#cluster.outlier?.onLocalFailure(this.#host, local);
+    this.#status = reply.status;
+    if (this.#owner.onUpstreamFailure(reply, failure)) this.#host.stats.rqError++;
+    else {
+      this.#cluster.stats.upstreamRqCompleted++;
+      this.#countStatus();
+    }
+  }
+
+  /** A retry follows. An answer with a body is not read to its end; one without leaves its connection in order (Envoy). */
+  #giveUpAnswer(framing: number): void {
+    this.#host.stats.rqError++;
+    const bodiless = framing === 0 || framing === Framing.None;
+    if (!bodiless || !this.#requestEnded) this.cancel();
+    else this.#finish();
+  }
+
+  /** Of a gRPC call its grpc-status counts, in the head or, later, in the trailers. */
+  #reportStatus(outlier: OutlierSink, head: ResponseHead): void {
+    if (head.status !== 200 || !isGrpcRequest(this.#owner)) {
+      outlier.onResponse(this.#host, head.status);
+      return;
+    }
+    const grpcStatus = head.headers.get('grpc-status');
+    if (grpcStatus === undefined) this.#grpcPending = true;
+    else outlier.onResponse(this.#host, httpStatusOfGrpc(grpcStatus));
+  }
+
+  #reportGrpcTrailers(trailers: string[] | undefined): void {
+    const index = trailers?.indexOf('grpc-status') ?? -1;
+    const status = index < 0 ? 200 : httpStatusOfGrpc(trailers?.[index + 1] ?? '');
+    this.#cluster.outlier?.onResponse(this.#host, status);
   }
 
   #countStatus(): void {
@@ -227,6 +326,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
+    if (this.#admitted) this.#cluster.breaker.releaseRequest();
     this.#host.activeRequests--;
     this.#host.stats.rqActive--;
     this.#cluster.stats.upstreamRqActive--;

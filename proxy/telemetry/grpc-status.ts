@@ -15,11 +15,17 @@ const GRPC = 'application/grpc';
 const BY_HTTP_STATUS: Readonly<Record<number, number>> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 };
 
 /** `application/grpc` or `application/grpc+proto`; not `application/grpc-web` (Envoy). Only a POST can be gRPC. */
-export function isGrpcRequest(stream: Stream): boolean {
-  const { request } = stream;
+export function isGrpcRequest({ request }: Pick<Stream, 'request'>): boolean {
   if (request.method !== 'POST') return false;
   const contentType = request.headers.get('content-type');
   return contentType !== undefined && (contentType === GRPC || contentType.startsWith(`${GRPC}+`));
+}
+
+/** HTTP status that an answer's grpc-status stands for (Envoy: Grpc::Utility::grpcToHttpStatus); 500 for one that is none. */
+const HTTP_STATUS: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+export function httpStatusOfGrpc(grpcStatus: string): number {
+  return HTTP_STATUS[/^\d{1,2}$/.test(grpcStatus) ? Number(grpcStatus) : -1] ?? 500;
 }
 
 /**

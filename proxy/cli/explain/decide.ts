@@ -176,7 +176,7 @@ class Walk {
     const known = { host, port, subset, weight, cluster: name };
     if (cluster === undefined) return { ...known, endpoints: [], workloads: [], discovery: null, failure: renderReply(NO_CLUSTER) };
     if (cluster.discovery === 'ORIGINAL_DST') {
-      const host = hostOf(new Cluster(cluster, STILL), () => ({ address: authorityHost(this.#head.authority), port: asked }));
+      const host = hostOf(new Cluster(cluster, STILL), { destinationAsked: { address: authorityHost(this.#head.authority), port: asked } });
       return { ...known, endpoints: host instanceof Host ? [host.address] : [], workloads: [''], discovery: cluster.discovery, failure: host instanceof Host ? null : renderReply(host) };
     }
     return {
@@ -193,7 +193,7 @@ class Walk {
     const [destination] = live.destinations;
     if (destination === undefined) return null;
     const request: RequestHead = { ...this.#head, headers: this.#head.headers.clone() };
-    prepareUpstreamHead(request, live, destination, this.#stream(live, request));
+    prepareUpstreamHead(request, live, destination, this.#stream(live, request), undefined);
     return { path: request.path, authority: request.authority };
   }
 
@@ -219,14 +219,14 @@ function createRuntime({ routeTables }: RuntimeConfig): Runtime {
 
 /** Of what filters leave to chance, only what is certain happens here. */
 function certainFilters({ filters: specs }: RouteConfig): FilterChain | undefined {
-  const filters = createFilters(specs, { random: () => 1 - Number.EPSILON, now: () => 0 });
+  const filters = createFilters(specs, { random: () => 1 - Number.EPSILON, now: () => 0, setTimer: () => ({ cancel: () => {} }) });
   return filters.length === 0 ? undefined : new FilterChain(filters, () => {});
 }
 
 /** What a picked cluster answers where it has no host to give; names are not resolved to find out. */
 function unreachable(cluster: ClusterConfig): ExplainedResponse | null {
   if (cluster.discovery !== 'STATIC' && cluster.tls.mode !== 'SIMPLE' && cluster.tls.mode !== 'MUTUAL') return null;
-  const outcome = hostOf(new Cluster({ ...cluster, discovery: 'STATIC' }, STILL), () => ({ address: '', port: 0 }));
+  const outcome = hostOf(new Cluster({ ...cluster, discovery: 'STATIC' }, STILL), { destinationAsked: { address: '', port: 0 } });
   return outcome instanceof Host ? null : renderReply(outcome);
 }
 

@@ -1,0 +1,84 @@
+/** What of a request decides its host where the balancer hashes (DestinationRule `consistentHash`; Envoy: hash_policy). */
+
+import { createHash } from 'node:crypto';
+import type { HashPolicyConfig } from '../../config/runtime/route.ts';
+import type { HeaderList } from '../stream/header-list.ts';
+import type { Stream } from '../stream/stream.ts';
+import { firstQueryValue, pathLengthOf } from './target.ts';
+
+export interface HashKey {
+  /** Undefined where the request has nothing to go by: then any host will do. */
+  readonly value: string | undefined;
+  /** A cookie to give with the answer, so that the next request comes with it. */
+  readonly setCookie?: string;
+}
+
+/** `downstreamIp`: address of the connection, without port. */
+export type ReadHashKey = (stream: Stream, downstreamIp: string) => HashKey;
+
+const NOTHING: HashKey = { value: undefined };
+
+/** Reads the request as the downstream sent it: before rewrites and header operations. */
+export function createHashKey(policy: HashPolicyConfig): ReadHashKey {
+  switch (policy.kind) {
+    case 'header':
+      return ({ request }) => ({ value: headerValue(request.headers, policy.name) });
+    case 'query':
+      return ({ request: { path } }) => ({ value: firstQueryValue(path, pathLengthOf(path), policy.name) });
+    case 'source-ip':
+      return ({ info }, downstreamIp) => ({ value: info.forwardedAddress ?? downstreamIp });
+    case 'cookie':
+      return cookieKey(policy);
+    default:
+      return unreachable(policy);
+  }
+}
+
+/** Several lines of one name count as a set, in whatever order they came (Envoy). */
+function headerValue(headers: HeaderList, name: string): string | undefined {
+  const first = headers.get(name);
+  if (first === undefined) return undefined;
+  const all = headers.getAll(name);
+  return all.length === 1 ? first : all.sort().join(',');
+}
+
+function cookieKey(policy: Extract<HashPolicyConfig, { kind: 'cookie' }>): ReadHashKey {
+  return ({ request, info }) => {
+    const value = cookieValue(request.headers, policy.name);
+    if (value !== undefined && value !== '') return { value };
+    if (policy.ttlMs === undefined) return NOTHING;
+    const made = cookieFor(info.downstreamDirectRemoteAddress, info.downstreamLocalAddress);
+    return { value: made, setCookie: renderCookie(policy, made) };
+  };
+}
+
+/** The same for every request of one connection, as in Envoy: requests that overlap before the first answer stay together. */
+function cookieFor(remote: string, local: string): string {
+  return createHash('sha256').update(`${remote} ${local}`).digest('hex').slice(0, 16);
+}
+
+/** First cookie of that name in any Cookie line, without the quotes around it. */
+function cookieValue(headers: HeaderList, name: string): string | undefined {
+  for (const line of headers.getAll('cookie')) {
+    for (const pair of line.split(';')) {
+      const equals = pair.indexOf('=');
+      if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
+      const value = pair.slice(equals + 1).trim();
+      return value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
+    }
+  }
+  return undefined;
+}
+
+/** Envoy's form: name, Max-Age (not for a session cookie), Path, further attributes, and always HttpOnly. */
+function renderCookie({ name, path = '', ttlMs = 0, attributes }: Extract<HashPolicyConfig, { kind: 'cookie' }>, value: string): string {
+  const parts = [`${name}="${value}"`];
+  if (ttlMs > 0) parts.push(`Max-Age=${Math.floor(ttlMs / 1000)}`);
+  if (path !== '') parts.push(`Path=${path}`);
+  for (const [key, text] of attributes) parts.push(text === '' ? key : `${key}=${text}`);
+  return [...parts, 'HttpOnly'].join('; ');
+}
+
+function unreachable(policy: never): never {
+  throw new TypeError(`unknown hash policy ${JSON.stringify(policy)}`);
+}
