@@ -12,6 +12,7 @@ import { analyzeDestinationHosts } from './destination-hosts.ts';
 import { analyzeDestinationRuleHosts } from './destination-rule-hosts.ts';
 import { analyzeDestinationSubsets } from './destination-subsets.ts';
 import { analyzeDryRunAnnotation } from './dry-run-annotation.ts';
+import { analyzeEjectionShare } from './ejection-share.ts';
 import { analyzeGatewayConflicts } from './gateway-conflicts.ts';
 import { analyzeGatewayPorts } from './gateway-ports.ts';
 import { analyzeGatewayReferences } from './gateway-references.ts';
@@ -19,6 +20,7 @@ import { analyzeHttp2Ports } from './http2-ports.ts';
 import { analyzeMeshHosts } from './mesh-hosts.ts';
 import { analyzeNotEnforced } from './not-enforced.ts';
 import { analyzeSidecarSelectors, analyzeTelemetrySelectors } from './overlapping-selectors.ts';
+import { analyzePolicyPorts } from './policy-ports.ts';
 import { analyzePortNames } from './port-names.ts';
 import { analyzeSecretReferences } from './secret-references.ts';
 import { analyzeSelectedWorkloads } from './selected-workloads.ts';
@@ -53,6 +55,8 @@ const analyzers: readonly Analyzer[] = [
   analyzeGatewayPorts,
   analyzeSubsetWorkloads,
   analyzeDestinationRuleHosts,
+  analyzePolicyPorts,
+  analyzeEjectionShare,
   analyzeTelemetryProviders,
   analyzeDryRunAnnotation,
   analyzeUnenforcedSecurity,
