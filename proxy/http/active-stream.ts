@@ -6,6 +6,7 @@
 import type { Direction } from '../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../config/runtime/route.ts';
 import { httpDate } from '../base/http-date.ts';
+import { reportBug } from '../base/report-bug.ts';
 import { Framing, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
@@ -14,6 +15,7 @@ import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
 import { authorityHost, clusterOf, destinationOf } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
+import { REQUEST_BUFFER_LIMIT_BYTES } from '../router/request-buffer.ts';
 import { Router, type RoutedStream } from '../router/router.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
@@ -55,6 +57,9 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
   #router: Router | undefined;
   /** Body that arrived while an asynchronous filter was deciding. */
   #held: Buffer[] | undefined;
+  #heldBytes = 0;
+  /** When an asynchronous filter let the request go on. */
+  #resumedMs = 0;
   #filtersPending = false;
   #requestEnded = false;
   #requestTrailers: string[] | undefined;
@@ -117,7 +122,9 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     if (this.#router !== undefined) this.#router.sendBody(bytes, start, end);
     else if (this.#filtersPending) {
       (this.#held ??= []).push(Buffer.from(bytes.subarray(start, end)));
-      this.#writer.pauseRequest();
+      this.#heldBytes += end - start;
+      // Not sooner: of a connection that is not read, nobody is told that its peer has left.
+      if (this.#heldBytes >= REQUEST_BUFFER_LIMIT_BYTES) this.#writer.pauseRequest();
     }
   }
 
@@ -168,7 +175,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     const { info } = this;
     const now = this.#listener.deps.clock.now();
     info.responseHeadMs = now;
-    info.upstreamServiceTimeMs = Math.max(0, Math.floor(now - (info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs)));
+    info.upstreamServiceTimeMs = Math.max(0, Math.floor(now - Math.max(info.requestCompleteMs < 0 ? info.startMs : info.requestCompleteMs, this.#resumedMs)));
     info.details = 'via_upstream';
     head.headers.set('x-envoy-upstream-service-time', String(info.upstreamServiceTimeMs));
     const replacement = this.#filterResponse(head, this.#destination?.responseOps);
@@ -299,10 +306,12 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
 
   #awaitFilters(pending: Promise<LocalReply | void>): void {
     this.#filtersPending = true;
-    void pending.then(
-      (reply) => this.#resumeAfterFilters(reply ?? undefined),
-      () => this.#resumeAfterFilters(INTERNAL_ERROR),
-    );
+    pending
+      .then((reply) => this.#resumeAfterFilters(reply ?? undefined))
+      .catch((error: unknown) => {
+        reportBug(error);
+        this.fail();
+      });
   }
 
   #resumeAfterFilters(reply: LocalReply | undefined): void {
@@ -312,6 +321,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
       this.#reply(reply);
       return;
     }
+    this.#resumedMs = this.#listener.deps.clock.now();
     this.#forward();
     const router = this.#router;
     if (router === undefined) return;
