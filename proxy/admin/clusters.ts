@@ -1,6 +1,11 @@
 /** /clusters: each cluster with its hosts and their counters, in Envoy's text or JSON. */
 
+import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { HostStats } from '../telemetry/stats.ts';
+import { ejectionLine } from '../upstream/ejection-words.ts';
+import type { Ejection } from '../upstream/outlier-detector.ts';
+import { overflows } from '../upstream/overflows.ts';
+import { NO_LIMIT } from './breaker-stats.ts';
 import { jsonSlices, textAnswer, type AdminPage } from './page.ts';
 import { createSearch } from './search.ts';
 import type { AdminView, ClusterView, HostView } from './view.ts';
@@ -18,9 +23,6 @@ export function clustersPage(view: AdminView): AdminPage {
     },
   };
 }
-
-/** Istio sets every limit of a breaker to the highest number there is; no policy lowers it in this version. */
-const NO_LIMIT = 4_294_967_295;
 
 const HOST_COUNTERS: readonly (readonly [name: string, field: keyof HostStats])[] = [
   ['cx_connect_fail', 'cxConnectFail'],
@@ -46,35 +48,59 @@ function* renderText(clusters: Iterable<ClusterView | undefined>): Iterable<stri
   for (const cluster of clusters) yield cluster === undefined ? '' : clusterText(cluster);
 }
 
-function clusterText({ config: { name }, hosts }: ClusterView): string {
+function clusterText({ config, stats, hosts }: ClusterView): string {
+  const { name, outlierDetection } = config;
   let lines = `${name}::observability_name::${name}\n`;
-  for (const limit of ['max_connections', 'max_pending_requests', 'max_requests', 'max_retries']) {
-    lines += `${name}::default_priority::${limit}::${NO_LIMIT}\n`;
-  }
+  // Envoy's own lines; ejection by success rate is off in Istio, so they never say more.
+  if (outlierDetection !== undefined) for (const fact of SUCCESS_RATE_FACTS) lines += `${name}::outlier::${fact}::-1\n`;
+  for (const [limit, value] of Object.entries(limitsOf(config))) lines += `${name}::default_priority::${limit}::${value}\n`;
+  for (const { limit, sentence } of overflows(config, stats)) lines += `${name}::default_priority::overflow::${limit}::${sentence}\n`;
   lines += `${name}::added_via_api::true\n`;
-  for (const host of hosts) lines += hostText(`${name}::${host.address}::`, host);
+  for (const host of hosts) lines += hostText(`${name}::${host.address}::`, host, config);
   return lines;
 }
 
-function hostText(prefix: string, host: HostView): string {
+const SUCCESS_RATE_FACTS = ['success_rate_average', 'success_rate_ejection_threshold', 'local_origin_success_rate_average', 'local_origin_success_rate_ejection_threshold'];
+
+/** As Istio writes them into Envoy's thresholds. */
+function limitsOf({ connectionPool }: ClusterConfig): Readonly<Record<string, number>> {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = connectionPool ?? {};
+  return {
+    max_connections: maxConnections ?? NO_LIMIT,
+    max_pending_requests: maxPendingRequests ?? NO_LIMIT,
+    max_requests: maxRequests ?? NO_LIMIT,
+    max_retries: maxRetries ?? NO_LIMIT,
+  };
+}
+
+function hostText(prefix: string, host: HostView, config: ClusterConfig): string {
   const { endpoint, stats } = host;
   const [region = '', zone = '', subZone = ''] = endpoint.locality.split('/');
+  const outlier = outlierText(host, config);
   let lines = '';
   for (const [name, field] of HOST_STATS) lines += `${prefix}${name}::${stats[field]}\n`;
   const facts = [
     ['hostname', hostName(host)],
-    ['health_flags', isHealthy(host) ? 'healthy' : '/failed_active_hc'],
+    ['health_flags', healthFlags(host)],
+    ...(outlier === undefined ? [] : [['outlier', outlier]]),
     ['weight', endpoint.weight],
     ['region', region],
     ['zone', zone],
     ['sub_zone', subZone],
     ['canary', false],
-    ['priority', 0],
+    ['priority', endpoint.priority ?? 0],
     ['success_rate', -1],
     ['local_origin_success_rate', -1],
   ];
   for (const [name, value] of facts) lines += `${prefix}${name}::${value}\n`;
   return lines;
+}
+
+/** Why it is out of service, since when and until when. */
+function outlierText({ ejection, ejectedBy }: HostView, { outlierDetection }: ClusterConfig): string | undefined {
+  if (ejection === undefined || outlierDetection === undefined) return undefined;
+  const part = ejectedBy === undefined || ejectedBy.workers === ejectedBy.of ? '' : `; in ${ejectedBy.workers} of ${ejectedBy.of} workers`;
+  return ejectionLine(ejection, outlierDetection) + part;
 }
 
 function* renderJson(clusters: Iterable<ClusterView | undefined>): Iterable<string> {
@@ -87,26 +113,29 @@ function* renderJson(clusters: Iterable<ClusterView | undefined>): Iterable<stri
   yield '\n ]\n}\n';
 }
 
-function clusterJson({ config, hosts }: ClusterView): unknown {
-  const limits = { max_connections: NO_LIMIT, max_pending_requests: NO_LIMIT, max_requests: NO_LIMIT, max_retries: NO_LIMIT };
+function clusterJson({ config, stats, hosts }: ClusterView): unknown {
+  const refused = overflows(config, stats);
   return {
     name: config.name,
     added_via_api: true,
-    host_statuses: Array.from(hosts, hostJson),
-    circuit_breakers: { thresholds: [limits] },
+    host_statuses: Array.from(hosts, (host) => hostJson(host, config)),
+    circuit_breakers: { thresholds: [limitsOf(config)] },
     observability_name: config.name,
+    ...(refused.length === 0 ? {} : { overflow: refused }),
   };
 }
 
-function hostJson(host: HostView): unknown {
-  const { endpoint, stats } = host;
+function hostJson(host: HostView, config: ClusterConfig): unknown {
+  const { endpoint, stats, ejection } = host;
   const [region, zone, subZone] = endpoint.locality.split('/');
   const name = hostName(host);
   return {
     address: { socket_address: addressJson(host.address) },
     stats: [...HOST_COUNTERS.map((counter) => statJson(stats, counter)), ...HOST_GAUGES.map((gauge) => ({ type: 'GAUGE', ...statJson(stats, gauge) }))],
-    health_status: { eds_health_status: isHealthy(host) ? 'HEALTHY' : 'UNHEALTHY' },
+    health_status: ejection === undefined ? { eds_health_status: host.healthy === false ? 'UNHEALTHY' : 'HEALTHY' } : { failed_outlier_check: true, eds_health_status: 'HEALTHY' },
+    ...(ejection === undefined ? {} : { outlier: { sentence: outlierText(host, config), ...ejectionJson(ejection) } }),
     weight: endpoint.weight,
+    ...(endpoint.priority === undefined || endpoint.priority === 0 ? {} : { priority: endpoint.priority }),
     ...(name === '' ? {} : { hostname: name }),
     locality: { ...(region ? { region } : {}), ...(zone ? { zone } : {}), ...(subZone ? { sub_zone: subZone } : {}) },
   };
@@ -127,6 +156,12 @@ function hostName({ address, endpoint }: HostView): string {
   return addressJson(address).address === endpoint.address ? '' : endpoint.address;
 }
 
-function isHealthy(host: HostView): boolean {
-  return host.healthy !== false;
+function healthFlags({ healthy, ejection }: HostView): string {
+  if (ejection !== undefined) return '/failed_outlier_check';
+  return healthy === false ? '/failed_active_hc' : 'healthy';
+}
+
+/** Times as the rest of Envoy's JSON writes them. */
+function ejectionJson({ cause, count, sinceMs, untilMs, multiplier }: Ejection): Readonly<Record<string, string | number>> {
+  return { cause, count, since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString(), times: multiplier };
 }

@@ -40,7 +40,7 @@ function* groupFamilies<Entity>(group: StatGroup<Entity>, filter: ExpositionFilt
     let lines = '';
     for (let i = 0; i < group.entities.length; i++) {
       const value = stat.read(group.entities[i] as Entity);
-      if (filter.usedOnly && value === 0) continue;
+      if (value === undefined || (filter.usedOnly && value === 0)) continue;
       if (family !== metric) lines += `# TYPE ${metric} ${stat.kind}\n`;
       family = metric;
       lines += `${metric}{${responseClass}${labels[i]}} ${value}\n`;

@@ -1,7 +1,9 @@
 /** Everything the stats pages print, in a shape that each of their formats can walk. */
 
 import type { Stat } from '../telemetry/metrics/proxy-stats.ts';
-import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS } from '../telemetry/metrics/proxy-stats.ts';
+import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, OUTLIER_STATS } from '../telemetry/metrics/proxy-stats.ts';
+import { BREAKER_STATS } from './breaker-stats.ts';
+import type { ViewStat } from './view-stat.ts';
 import type { AdminView, ClusterView, ListenerView, TelemetryView } from './view.ts';
 
 /** Objects of one sort with the stats that each of them has. */
@@ -12,7 +14,7 @@ export interface StatGroup<Entity> {
   readonly label: string;
   readonly entities: readonly Entity[];
   readonly nameOf: (entity: Entity) => string;
-  readonly stats: readonly Stat<Entity>[];
+  readonly stats: readonly ViewStat<Entity>[];
 }
 
 /** A stat there is one of. */
@@ -31,8 +33,10 @@ export interface StatSource {
   readonly scalars: readonly Scalar[];
 }
 
-const CLUSTER_VIEW_STATS: readonly Stat<ClusterView>[] = [
+const CLUSTER_VIEW_STATS: readonly ViewStat<ClusterView>[] = [
   ...CLUSTER_STATS.map((stat) => ({ ...stat, read: (view: ClusterView) => stat.read(view.stats) })),
+  ...OUTLIER_STATS.map((stat) => ({ ...stat, read: ({ outlier }: ClusterView) => (outlier === undefined ? undefined : stat.read(outlier.stats)) })),
+  ...BREAKER_STATS,
   gauge('membership_healthy', ({ hosts }) => count(hosts, (host) => host.healthy !== false)),
   gauge('membership_total', ({ hosts }) => count(hosts, () => true)),
 ].sort((left, right) => (left.name < right.name ? -1 : 1));

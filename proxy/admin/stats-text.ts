@@ -72,7 +72,9 @@ function* groupSamples<Entity>(group: StatGroup<Entity>, filter: StatFilter): It
     const prefix = `${group.scope}.${group.nameOf(entity)}.`;
     const samples: Sample[] = [];
     for (const stat of group.stats) {
-      const sample = { name: prefix + stat.name, value: stat.read(entity) };
+      const value = stat.read(entity);
+      if (value === undefined) continue;
+      const sample = { name: prefix + stat.name, value };
       if (isWanted(sample.name, stat.kind, sample.value, filter)) samples.push(sample);
     }
     yield samples;

@@ -7,7 +7,9 @@ import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeriesSource } from '../telemetry/metrics/istio-metrics.ts';
-import type { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
+import type { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
+import type { BreakerView } from '../upstream/breaker-view.ts';
+import type { Ejection } from '../upstream/outlier-detector.ts';
 
 export interface AdminView {
   /** Awaited before each page, where the views below are told by worker processes. */
@@ -35,6 +37,10 @@ export interface ClusterView {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly hosts: Iterable<HostView>;
+  /** Absent where nobody used the cluster. */
+  readonly breakerView?: BreakerView | undefined;
+  /** Present where outlier detection is at work. */
+  readonly outlier?: { readonly stats: OutlierStats } | undefined;
 }
 
 export interface HostView {
@@ -44,6 +50,10 @@ export interface HostView {
   readonly stats: HostStats;
   /** Absent means healthy. */
   readonly healthy?: boolean;
+  /** Present while outlier detection keeps it out of service. */
+  readonly ejection?: Ejection | undefined;
+  /** In how many of how many worker processes it is ejected; absent where there is one process. */
+  readonly ejectedBy?: { readonly workers: number; readonly of: number };
 }
 
 export interface ListenerView {

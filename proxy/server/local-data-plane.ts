@@ -84,7 +84,10 @@ export class LocalDataPlane implements DataPlane {
   resetCounters(): void {
     this.#metrics.reset();
     // Hosts keep theirs: Envoy's /reset_counters does not reach them either.
-    for (const { stats } of this.#runtime.clusters()) resetCounters(stats);
+    for (const { stats, outlier } of this.#runtime.clusters()) {
+      resetCounters(stats);
+      if (outlier !== undefined) resetCounters(outlier.stats);
+    }
     for (const { stats } of this.#runtime.listeners()) resetCounters(stats);
   }
 
@@ -111,6 +114,7 @@ export class LocalDataPlane implements DataPlane {
   #createRuntime(): ProxyRuntime {
     const filterLog = this.#processLog.scoped('filter');
     const why = this.#processLog.scoped('why');
+    const upstream = this.#processLog.scoped('upstream');
     return new ProxyRuntime({
       clock: createEventClock(systemClock),
       random: systemRandom,
@@ -120,6 +124,7 @@ export class LocalDataPlane implements DataPlane {
         this.#accessLogging.log(stream);
       },
       onExplained: (sentence) => why.info(sentence),
+      onUpstreamEvent: (sentence) => upstream.warn(sentence),
       onFilterError: (filter, error) => filterLog.error(`filter ${filter} threw: ${error instanceof Error ? error.stack : String(error)}`),
     });
   }

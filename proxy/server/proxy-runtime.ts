@@ -30,6 +30,8 @@ export interface ProxyRuntimeDeps {
   readonly onComplete: (stream: Stream) => void;
   /** One sentence of why the proxy answered by itself; at most a few a second. */
   readonly onExplained: (sentence: string) => void;
+  /** A plain sentence of what a cluster did about failing hosts or full limits; absent where nobody reads them. */
+  readonly onUpstreamEvent?: (sentence: string) => void;
   /** A filter threw: a bug in the filter. */
   readonly onFilterError: (filter: string, error: unknown) => void;
 }
@@ -64,7 +66,7 @@ export class ProxyRuntime {
     this.#deps = deps;
     const own = createOwnAddresses();
     const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#boundPortNumbers().has(port));
-    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener });
+    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent });
     const address = (): string | undefined => this.#config?.node.ip;
     this.#runtime = {
       tables: this.#tables,

@@ -6,16 +6,25 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, HostView, ListenerView } from '../admin/view.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
-import { ClusterStats, HostStats, ListenerStats } from '../telemetry/stats.ts';
+import { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
+import { mergeBreakers, type BreakerView } from '../upstream/breaker-view.ts';
 import type { DataPlane } from './data-plane.ts';
 
 /** Plain data. */
 export interface WorkerReport {
   /** Clusters that were used; of 10,000 a workload talks to a dozen. */
-  readonly clusters: readonly { readonly name: string; readonly stats: ClusterStats; readonly hosts: readonly HostView[] }[];
+  readonly clusters: readonly ClusterReport[];
   readonly listeners: readonly { readonly name: string; readonly boundAddress: string; readonly boundPort: number; readonly stats: ListenerStats }[];
   readonly series: readonly IstioSeries[];
   readonly accessLog: LineSinkStats | undefined;
+}
+
+export interface ClusterReport {
+  readonly name: string;
+  readonly stats: ClusterStats;
+  readonly hosts: readonly HostView[];
+  readonly breaker: BreakerView | undefined;
+  readonly outlier: OutlierStats | undefined;
 }
 
 export interface MergedReport {
@@ -28,7 +37,7 @@ export interface MergedReport {
 export function reportOf(dataPlane: DataPlane): WorkerReport {
   const used = [...dataPlane.clusters()].filter(({ stats }) => isUsed(stats));
   return {
-    clusters: used.map(({ config, stats, hosts }) => ({ name: config.name, stats, hosts: [...hosts].map(hostReport) })),
+    clusters: used.map(clusterReport),
     listeners: [...dataPlane.listeners()].map(({ config, boundAddress, boundPort, stats }) => ({ name: config.name, boundAddress, boundPort, stats })),
     series: [...dataPlane.series()],
     accessLog: dataPlane.accessLogStats(),
@@ -50,12 +59,16 @@ function isUsed({ upstreamRqTotal, upstreamCxTotal, upstreamRqPendingTotal, upst
   return upstreamRqTotal + upstreamCxTotal + upstreamRqPendingTotal + upstreamCxNoneHealthy > 0;
 }
 
-function hostReport({ endpoint, address, stats, healthy }: HostView): HostView {
-  return { endpoint, address, stats, ...(healthy === undefined ? {} : { healthy }) };
+function clusterReport({ config, stats, hosts, breakerView, outlier }: ClusterView): ClusterReport {
+  return { name: config.name, stats, hosts: [...hosts].map(hostReport), breaker: breakerView, outlier: outlier?.stats };
+}
+
+function hostReport({ endpoint, address, stats, healthy, ejection }: HostView): HostView {
+  return { endpoint, address, stats, ejection, ...(healthy === undefined ? {} : { healthy }) };
 }
 
 function mergeClusters(reports: readonly WorkerReport[], configs: readonly ClusterConfig[]): readonly ClusterView[] {
-  const reported = new Map<string, WorkerReport['clusters'][number][]>();
+  const reported = new Map<string, ClusterReport[]>();
   for (const cluster of reports.flatMap(({ clusters }) => clusters)) {
     const same = reported.get(cluster.name);
     if (same === undefined) reported.set(cluster.name, [cluster]);
@@ -64,23 +77,43 @@ function mergeClusters(reports: readonly WorkerReport[], configs: readonly Clust
   return configs.map((config) => mergeCluster(config, reported.get(config.name) ?? []));
 }
 
-function mergeCluster(config: ClusterConfig, reported: readonly WorkerReport['clusters'][number][]): ClusterView {
+function mergeCluster(config: ClusterConfig, reported: readonly ClusterReport[]): ClusterView {
   const stats = new ClusterStats();
   for (const part of reported) add(stats, part.stats);
   // Every process counts the same changes.
   stats.membershipChange = Math.max(0, ...reported.map((part) => part.stats.membershipChange));
   const hosts = reported.length > 0 ? mergeHosts(reported.flatMap((part) => part.hosts)) : config.endpoints.map(unusedHost);
-  return { config, stats, hosts };
+  const outlier = mergeOutlierStats(reported.flatMap((part) => part.outlier ?? []), hosts);
+  return { config, stats, hosts, breakerView: mergeBreakers(reported.flatMap((part) => part.breaker ?? [])), outlier };
+}
+
+/** Each worker ejects by itself, so a host may be out of service in several: as a gauge it counts once. */
+function mergeOutlierStats(reported: readonly OutlierStats[], hosts: readonly HostView[]): ClusterView['outlier'] {
+  if (reported.length === 0) return undefined;
+  const stats = new OutlierStats();
+  for (const part of reported) add(stats, part);
+  stats.ejectionsActive = hosts.filter(({ ejection }) => ejection !== undefined).length;
+  return { stats };
 }
 
 function mergeHosts(reported: readonly HostView[]): readonly HostView[] {
-  const hosts = new Map<string, HostView>();
+  const byAddress = new Map<string, HostView[]>();
   for (const host of reported) {
-    let merged = hosts.get(host.address);
-    if (merged === undefined) hosts.set(host.address, (merged = { ...host, stats: new HostStats() }));
-    add(merged.stats, host.stats);
+    const same = byAddress.get(host.address);
+    if (same === undefined) byAddress.set(host.address, [host]);
+    else same.push(host);
   }
-  return [...hosts.values()];
+  return Array.from(byAddress.values(), mergeHost);
+}
+
+/** Out of service where one worker says so; until the last of them takes it back. */
+function mergeHost(parts: readonly HostView[]): HostView {
+  const stats = new HostStats();
+  for (const part of parts) add(stats, part.stats);
+  const [first] = parts as [HostView];
+  const ejections = parts.flatMap(({ ejection }) => ejection ?? []).toSorted((a, b) => b.untilMs - a.untilMs);
+  if (ejections[0] === undefined) return { ...first, stats };
+  return { ...first, stats, healthy: false, ejection: ejections[0], ejectedBy: { workers: ejections.length, of: parts.length } };
 }
 
 function unusedHost(endpoint: EndpointConfig): HostView {

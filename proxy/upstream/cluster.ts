@@ -8,6 +8,7 @@ import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
 import type { IsOwnListener } from './connector.ts';
 import type { PickRequest } from './balancer/balancer.ts';
+import { viewBreaker, type BreakerView } from './breaker-view.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { ClusterReport } from './cluster-report.ts';
 import { Host, hostAddress } from './host.ts';
@@ -23,7 +24,7 @@ export interface ClusterDeps {
   /** Absent where nothing listens (explain, benchmarks). */
   readonly isOwnListener?: IsOwnListener;
   /** Told a plain sentence of every ejection and return, and now and then of what limits refused; absent where nobody reads them. */
-  readonly report?: (sentence: string) => void;
+  readonly report?: ((sentence: string) => void) | undefined;
 }
 
 /** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
@@ -68,6 +69,11 @@ export class Cluster implements UpstreamClusterView {
   get hosts(): Iterable<Host> {
     if (!this.#used) this.#applyEndpoints();
     return this.#hosts.values();
+  }
+
+  /** The breaker as statistics show it. */
+  get breakerView(): BreakerView {
+    return viewBreaker(this.breaker, this.config.connectionPool);
   }
 
   /** The host goes where the downstream asked, not where endpoints say. */
