@@ -95,8 +95,14 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     else this.#doomed.remove(waiter);
   }
 
-  get empty(): boolean {
-    return this.#all.size === 0 && this.#connecting.size === 0 && this.#waiters.length === 0;
+  /** Connections, those under way included: what it holds permits for. */
+  get connections(): number {
+    return this.#all.size + this.#connecting.size;
+  }
+
+  /** Requests in the queue. */
+  get waiting(): number {
+    return this.#waiters.length;
   }
 
   /** About once a second: ends idle connections that are too old, or idle for longer than the idle timeout. */
@@ -142,7 +148,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     connection.idleSinceMs = now;
     this.#idle.push(connection);
     if (this.#waiters.length > 0) this.#serve();
-    if (this.#draining && !this.#serving) this.#closeIdle();
+    else if (this.#draining) this.#closeIdle();
   }
 
   onClosed(connection: Http1ClientConnection): void {
@@ -173,8 +179,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
 
   #openForWaiters(): void {
     while (this.#wantsMore) {
-      const first = this.#all.size === 0 && this.#connecting.size === 0;
-      if (!this.#breaker.admitConnection(first)) {
+      if (!this.#breaker.admitConnection(this.connections === 0)) {
         this.#clusterStats.upstreamCxOverflow++;
         this.#breaker.seekConnection(this);
         return;
@@ -185,7 +190,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
 
   /** A connection has ended. Where it was the last one and requests wait, its permit is for the next: no other host may have it. */
   #passPermitOn(): void {
-    if (this.#all.size === 0 && this.#connecting.size === 0 && this.#waiters.length > 0) this.#open();
+    if (this.connections === 0 && this.#waiters.length > 0) this.#open();
     else this.#breaker.releaseConnection();
     this.#openForWaiters();
   }
@@ -261,12 +266,14 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     try {
       while (this.#waiters.length > 0) {
         const connection = this.#idle.pop();
-        if (connection === undefined) return;
+        if (connection === undefined) break;
         this.#nextWaiter()?.onConnection(connection);
       }
     } finally {
       this.#serving = false;
     }
+    if (this.#waiters.length > 0) this.#openForWaiters();
+    else if (this.#draining) this.#closeIdle();
   }
 
   #nextWaiter(): PoolWaiter | undefined {
