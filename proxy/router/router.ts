@@ -10,7 +10,6 @@ import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
-import { ResponseFlag } from '../stream/response-flags.ts';
 import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
 import { isGrpcRequest } from '../telemetry/grpc-status.ts';
 import type { Cluster } from '../upstream/cluster.ts';
@@ -20,10 +19,12 @@ import type { HashKey } from './hash-key.ts';
 import type { LiveDestination, LiveRoute } from './live-route.ts';
 import { sampleMirrors, sendMirror } from './mirror.ts';
 import { RequestBuffer } from './request-buffer.ts';
-import { asksOnFailure, asksOnResponse, decideRetry, isImmediate, type AttemptFailure } from './retry.ts';
+import { asksOnFailure, asksOnResponse, isImmediate, type AttemptFailure } from './retry.ts';
+import { RetryGate } from './retry-gate.ts';
 import { needsSentBody, type RetryPolicy } from './retry-policy.ts';
+import { RouteTimers, type TimerEvents } from './route-timers.ts';
 import type { Runtime } from './runtime.ts';
-import { effectivePerTryMs, expectedTimeoutMs, grpcTimeoutMs } from './timeouts.ts';
+import { grpcTimeoutMs } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 import { afterRetry, PER_TRY_TIMEOUT, RETRY_BUFFER_EXCEEDED } from './upstream-reply.ts';
 
@@ -59,7 +60,7 @@ export interface RouterDeps {
 /** Envoy's previous_priorities predicate as Istio sets it looks at priorities from this many attempts on. */
 const REMOTE_LOCALITIES_AFTER = 2;
 
-export class Router implements UpstreamRequestOwner {
+export class Router implements UpstreamRequestOwner, TimerEvents {
   readonly request: RequestHead;
   readonly requestFraming: number;
   readonly trailersAccepted: boolean;
@@ -74,24 +75,22 @@ export class Router implements UpstreamRequestOwner {
   #hashKey: HashKey | undefined;
   /** Undefined where there is none, and from the moment that makes a retry impossible. */
   #retry: RetryPolicy | undefined;
-  #retriesLeft: number;
-  /** A permit of the retry breaker is held: from the decision for a retry to the decision about its outcome. */
-  #holdsRetry = false;
+  /** From the first retry asked for. */
+  #gate: RetryGate | undefined;
   #sent = false;
   #requestEnded = false;
   #requestTrailers: string[] | undefined;
   /** The body so far, while it may be needed again. */
   #kept: RequestBuffer | undefined;
   #keeps = false;
+  /** Some of the body went by without being kept. */
+  #bodyLost = false;
   #mirrors: readonly MirrorConfig[] | undefined;
   /** The head as the mirrors get it. */
   #mirrorHead: RequestHead | undefined;
   #answering = false;
-  #timeoutMs: number | undefined;
-  #perTryMs: number | undefined;
-  #deadlineMs = Infinity;
-  #timeout: Timer | undefined;
-  #perTry: Timer | undefined;
+  /** Undefined where nothing limits the request. */
+  #timers: RouteTimers | undefined;
   #backoff: Timer | undefined;
   #done = false;
 
@@ -105,7 +104,6 @@ export class Router implements UpstreamRequestOwner {
     this.requestFraming = stream.requestFraming;
     this.trailersAccepted = stream.trailersAccepted;
     this.#retry = live.retry;
-    this.#retriesLeft = live.retry === undefined ? 0 : live.retry.config.attempts;
   }
 
   get info(): Stream['info'] {
@@ -126,7 +124,8 @@ export class Router implements UpstreamRequestOwner {
   // Request side, from the downstream
 
   sendBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#keeps && !this.#keep(bytes, start, end)) return;
+    if (!this.#keeps) this.#bodyLost = true;
+    else if (!this.#keep(bytes, start, end)) return;
     this.#attempt?.sendBody(bytes, start, end);
   }
 
@@ -134,7 +133,8 @@ export class Router implements UpstreamRequestOwner {
     if (this.#done) return;
     this.#requestEnded = true;
     this.#requestTrailers = trailers;
-    this.#startTimeouts();
+    this.#timers?.start();
+    if (this.#attempt !== undefined && !this.#answering) this.#timers?.startPerTry();
     this.#attempt?.sendEnd(trailers);
     if (this.#mirrors !== undefined) this.#sendMirrors(this.#mirrors);
   }
@@ -164,13 +164,15 @@ export class Router implements UpstreamRequestOwner {
 
   onUpstreamHead(head: ResponseHead, framing: number, seen: number): boolean {
     const retry = this.#retry;
-    if (retry !== undefined && this.#mayRetry(asksOnResponse(retry, head.status, head.headers))) {
+    if (retry !== undefined && !this.#bodyLost && asksOnResponse(retry, head.status, head.headers) && this.#passesGate(retry)) {
+      this.#sent = true;
       this.#tryAgain(isImmediate(retry, head.status) ? 0 : this.#backoffMs());
       return true;
     }
-    if (retry !== undefined && this.info.attemptCount > 1 && head.status < 500) this.#cluster.stats.upstreamRqRetrySuccess++;
+    if (this.#gate !== undefined && head.status < 500) this.#cluster.stats.upstreamRqRetrySuccess++;
+    this.#gate?.release();
     this.#answering = true;
-    this.#stopPerTry();
+    this.#timers?.stopPerTry();
     const cookie = this.#hashKey?.setCookie;
     if (cookie !== undefined) head.headers.add('set-cookie', cookie);
     this.#stream.onUpstreamHead(head, framing, seen);
@@ -225,10 +227,11 @@ export class Router implements UpstreamRequestOwner {
     const { config: { timeoutMs }, retry } = live;
     // Only a POST can be gRPC, so others are not looked at.
     const grpc = this.request.method === 'POST' && isGrpcRequest(this);
-    this.#timeoutMs = grpc ? grpcTimeoutMs(this.request.headers.get('grpc-timeout'), timeoutMs) : timeoutMs;
-    this.#perTryMs = effectivePerTryMs(retry?.config.perTryTimeoutMs, this.#timeoutMs);
-    prepareUpstreamHead(this.request, live, this.#destination, this.#stream, expectedTimeoutMs(this.#perTryMs, this.#timeoutMs));
-    if (grpc && this.#timeoutMs !== undefined) this.request.headers.set('grpc-timeout', `${this.#timeoutMs}m`);
+    const limitMs = grpc ? grpcTimeoutMs(this.request.headers.get('grpc-timeout'), timeoutMs) : timeoutMs;
+    const perTryMs = retry?.config.perTryTimeoutMs;
+    if (limitMs !== undefined || perTryMs !== undefined) this.#timers = new RouteTimers(limitMs, perTryMs, this.#deps.clock, this);
+    prepareUpstreamHead(this.request, live, this.#destination, this.#stream, this.#timers?.expectedMs);
+    if (grpc && limitMs !== undefined) this.request.headers.set('grpc-timeout', `${limitMs}m`);
     this.#mirrors = live.mirrors === undefined ? undefined : sampleMirrors(live.mirrors, this.#deps.random);
     if (this.#mirrors !== undefined) this.#mirrorHead = { ...this.request, headers: this.request.headers.clone() };
     this.#keeps = this.#mirrors !== undefined || (retry !== undefined && needsSentBody(retry, grpc));
@@ -252,7 +255,7 @@ export class Router implements UpstreamRequestOwner {
     this.#kept = undefined;
     this.#mirrors = undefined;
     this.#retry = undefined;
-    this.#releaseRetry();
+    this.#gate?.release();
     if (this.#attempt !== undefined) return true;
     this.#end(RETRY_BUFFER_EXCEEDED);
     return false;
@@ -263,7 +266,7 @@ export class Router implements UpstreamRequestOwner {
     const retry = this.#retry;
     const attempt = this.#attempt;
     if (attempt?.sent === true) this.#sent = true;
-    if (retry === undefined || this.#answering || !this.#mayRetry(asksOnFailure(retry, failure, this.#sent))) return false;
+    if (retry === undefined || this.#answering || !asksOnFailure(retry, failure, this.#sent) || !this.#passesGate(retry)) return false;
     if (!this.#keeps) this.#keepEarly(attempt);
     this.#tryAgain(this.#backoffMs());
     return true;
@@ -272,30 +275,13 @@ export class Router implements UpstreamRequestOwner {
   /** A body that was not kept so far: then nothing of it has been sent, and the attempt that failed still holds all of it. */
   #keepEarly(attempt: UpstreamRequest | undefined): void {
     this.#keeps = true;
+    this.#bodyLost = false;
     this.#kept = new RequestBuffer();
     this.#kept.adopt(attempt?.takeEarly() ?? []);
   }
 
-  /** The gates; with `retry` a permit is held from here on. */
-  #mayRetry(asks: boolean): boolean {
-    const { breaker, stats } = this.#cluster;
-    this.#releaseRetry();
-    if (!asks) return false;
-    const decision = decideRetry(asks, this.#retriesLeft, breaker.retries < breaker.retryLimit);
-    if (decision === 'exhausted') {
-      stats.upstreamRqRetryLimitExceeded++;
-      this.info.flags |= ResponseFlag.UpstreamRetryLimitExceeded;
-      return false;
-    }
-    this.#retriesLeft--;
-    if (decision === 'overflow') {
-      stats.upstreamRqRetryOverflow++;
-      this.info.flags |= ResponseFlag.UpstreamOverflow;
-      return false;
-    }
-    this.#holdsRetry = breaker.admitRetry();
-    stats.upstreamRqRetry++;
-    return true;
+  #passesGate(retry: RetryPolicy): boolean {
+    return (this.#gate ??= new RetryGate(retry, this.#cluster)).pass(this.info);
   }
 
   #backoffMs(): number {
@@ -305,7 +291,7 @@ export class Router implements UpstreamRequestOwner {
 
   #tryAgain(delayMs: number): void {
     this.#attempt = undefined;
-    this.#stopPerTry();
+    this.#timers?.stopPerTry();
     if (this.info.host instanceof Host) (this.#tried ??= []).push(this.info.host);
     this.#backoff = this.#deps.clock.setTimer(delayMs, () => this.#sendAgain());
     // Whoever waits for the old connection must not wait for ever: between attempts the body is kept here.
@@ -322,7 +308,7 @@ export class Router implements UpstreamRequestOwner {
     }
     const { headers } = this.request;
     headers.set('x-envoy-attempt-count', String(this.info.attemptCount + 1));
-    const expected = expectedTimeoutMs(this.#perTryMs, this.#leftMs());
+    const expected = this.#timers?.expectedMs;
     if (expected !== undefined) headers.set('x-envoy-expected-rq-timeout-ms', String(expected));
     this.info.transportFailureReason = undefined;
     this.#attemptAt(host);
@@ -335,42 +321,20 @@ export class Router implements UpstreamRequestOwner {
       return;
     }
     attempt.sendEnd(this.#requestTrailers);
-    this.#startPerTry();
+    this.#timers?.startPerTry();
   }
 
   #sendMirrors(mirrors: readonly MirrorConfig[]): void {
     const request = this.#mirrorHead;
     if (request === undefined) return;
     this.#mirrors = undefined;
-    const copy = { request, body: this.#kept?.chunks ?? [], framing: this.requestFraming, trailers: this.#requestTrailers, timeoutMs: this.#timeoutMs };
+    const copy = { request, body: this.#kept?.chunks ?? [], framing: this.requestFraming, trailers: this.#requestTrailers, timeoutMs: this.#timers?.timeoutMs };
     for (const mirror of mirrors) sendMirror(mirror, copy, this.#deps);
   }
 
-  /** Both clocks start when the whole request has been received. */
-  #startTimeouts(): void {
-    const { clock } = this.#deps;
-    if (this.#timeoutMs !== undefined) {
-      this.#deadlineMs = clock.now() + this.#timeoutMs;
-      this.#timeout = clock.setTimer(this.#timeoutMs, () => this.#onTimeout());
-    }
-    if (this.#attempt !== undefined && !this.#answering) this.#startPerTry();
-  }
+  // TimerEvents
 
-  #startPerTry(): void {
-    if (this.#perTryMs !== undefined) this.#perTry = this.#deps.clock.setTimer(this.#perTryMs, () => this.#onPerTryTimeout());
-  }
-
-  #stopPerTry(): void {
-    this.#perTry?.cancel();
-    this.#perTry = undefined;
-  }
-
-  #leftMs(): number | undefined {
-    if (this.#timeoutMs === undefined) return undefined;
-    return this.#deadlineMs === Infinity ? this.#timeoutMs : this.#deadlineMs - this.#deps.clock.now();
-  }
-
-  #onPerTryTimeout(): void {
+  onPerTryTimeout(): void {
     const attempt = this.#attempt;
     if (this.#done || attempt === undefined || this.#answering) return;
     this.#cluster.stats.upstreamRqPerTryTimeout++;
@@ -379,7 +343,7 @@ export class Router implements UpstreamRequestOwner {
     if (!again) this.#end(PER_TRY_TIMEOUT);
   }
 
-  #onTimeout(): void {
+  onTimeout(): void {
     if (this.#done) return;
     this.#cluster.stats.upstreamRqTimeout++;
     const attempt = this.#attempt;
@@ -395,21 +359,14 @@ export class Router implements UpstreamRequestOwner {
     this.#stream.onRouterReply(this.info.attemptCount > 1 ? afterRetry(reply) : reply);
   }
 
-  #releaseRetry(): void {
-    if (!this.#holdsRetry) return;
-    this.#holdsRetry = false;
-    this.#cluster.breaker.releaseRetry();
-  }
-
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
     this.#attempt = undefined;
     this.#kept = undefined;
     this.#keeps = false;
-    this.#timeout?.cancel();
-    this.#stopPerTry();
+    this.#timers?.stop();
     this.#backoff?.cancel();
-    this.#releaseRetry();
+    this.#gate?.release();
   }
 }

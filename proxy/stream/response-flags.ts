@@ -25,27 +25,30 @@ export const ResponseFlag = {
   DurationTimeout: 1 << 20,
 } as const;
 
-/** Short and long names in the order Envoy prints them. */
+/**
+ * Short and long names in the order they are printed. Envoy prints flags in the order they were set: faults before anything
+ * else, the retry gates (UO, URX) before what became of the last attempt, the downstream's part last.
+ */
 const NAMES: readonly (readonly [flag: number, short: string, long: string])[] = [
+  [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
+  [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
+  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
+  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
   [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
   [ResponseFlag.UpstreamTimeout, 'UT', 'UpstreamRequestTimeout'],
   [ResponseFlag.LocalReset, 'LR', 'LocalReset'],
   [ResponseFlag.UpstreamRemoteReset, 'UR', 'UpstreamRemoteReset'],
   [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
   [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
-  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
+  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
   [ResponseFlag.NoRoute, 'NR', 'NoRouteFound'],
-  [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
-  [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
+  [ResponseFlag.NoCluster, 'NC', 'NoClusterFound'],
   [ResponseFlag.RateLimited, 'RL', 'RateLimited'],
   [ResponseFlag.UnauthorizedExternal, 'UAEX', 'UnauthorizedExternalService'],
   [ResponseFlag.DownstreamTermination, 'DC', 'DownstreamConnectionTermination'],
-  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
-  [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
   [ResponseFlag.DownstreamProtocolError, 'DPE', 'DownstreamProtocolError'],
+  [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
   [ResponseFlag.DurationTimeout, 'DT', 'DurationTimeout'],
-  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
-  [ResponseFlag.NoCluster, 'NC', 'NoClusterFound'],
   [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
   [ResponseFlag.DnsFailure, 'DF', 'DnsResolutionFailed'],
 ];

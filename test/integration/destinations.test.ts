@@ -226,17 +226,17 @@ t.test('3.6 connectTimeout, and what refuses', async (t) => {
   const mesh = await EchoMesh.start(t, { upstreams: ['v1'] });
   const closedPort = await freePort(t);
   const timed = istio('DestinationRule', 'reviews', { host: 'reviews', trafficPolicy: { connectionPool: { tcp: { connectTimeout: '0.1s' } } } });
-  const text = 'upstream connect error or disconnect/reset before headers. reset reason: ';
+  const text = 'upstream connect error or disconnect/reset before headers. retried and the latest reset reason: ';
   await mesh.play(t, [
     {
       name: 'a connect that hangs ends with the timeout',
       snapshot: [service('reviews', { workloads: [{ port: hanging.port }] }), timed],
-      ask: [['/', { status: 503, text: `${text}connection timeout`, log: { response_flags: 'UF', response_code_details: 'upstream_reset_before_response_started{connection_timeout}' } }]],
+      ask: [['/', { status: 503, text: `${text}connection timeout`, log: { response_flags: 'URX,UF', response_code_details: 'upstream_reset_before_response_started{connection_timeout}' } }]],
     },
     {
       name: 'a connect that is refused',
       snapshot: [service('reviews', { workloads: [{ port: closedPort }] })],
-      ask: [['/', { status: 503, text: `${text}remote connection failure`, log: { response_flags: 'UF', upstream_host: `127.0.0.1:${closedPort}` } }]],
+      ask: [['/', { status: 503, text: `${text}remote connection failure`, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${closedPort}` } }]],
     },
     {
       name: 'tls SIMPLE is not there yet: refused rather than sent in plain text, whatever finds the endpoints',

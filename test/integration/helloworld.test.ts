@@ -144,7 +144,7 @@ t.test('the sidecar of httpbin', { skip: skip || (process.platform !== 'linux' &
       ask: [
         [{ host: `${address}:9999`, via: 'inbound' }, { by: 'admin', log: { upstream_cluster: 'InboundPassthroughCluster' } }],
         [{ host: '192.0.2.1:9999', via: 'inbound' }, 'admin'],
-        [{ host: 'httpbin:8000', via: 'inbound' }, { status: 503, log: { response_flags: 'UF', upstream_host: `${address}:8000` } }],
+        [{ host: 'httpbin:8000', via: 'inbound' }, { status: 503, log: { response_flags: 'URX,UF', upstream_host: `${address}:8000` } }],
       ],
     },
   ]);

@@ -236,7 +236,7 @@ t.test('a direct response of 204 has no length', async (t) => {
 t.test('failures of the upstream', async (t) => {
   const dead = await startDataPath(t, { upstreamPort: 1 });
   const refused = await request(t, dead.port);
-  t.equal(refused.text, 'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure');
+  t.equal(refused.text, 'upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure');
   t.equal((await dead.completed()).info.details, 'upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}');
 
   const upstream = await Upstream.start(t, { onRequest: () => {} });

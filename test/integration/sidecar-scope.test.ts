@@ -107,7 +107,7 @@ t.test('ingress', async (t) => {
       name: 'ports of services that are not listed are unknown: passed through to the port itself',
       snapshot: [own, sidecar('default', { ingress: [listener(8080, { defaultEndpoint: `127.0.0.1:${app}` }), listener(8081, { defaultEndpoint: `127.0.0.1:${app}` })] })],
       labels,
-      ask: [[inbound(`app:${admin}`), { by: 'admin', log: { upstream_cluster: 'InboundPassthroughCluster' } }], [inbound('app:81'), { status: 503, log: { response_flags: 'UF', upstream_cluster: 'InboundPassthroughCluster' } }]],
+      ask: [[inbound(`app:${admin}`), { by: 'admin', log: { upstream_cluster: 'InboundPassthroughCluster' } }], [inbound('app:81'), { status: 503, log: { response_flags: 'URX,UF', upstream_cluster: 'InboundPassthroughCluster' } }]],
     },
     {
       name: 'captureMode NONE: bound as written',
