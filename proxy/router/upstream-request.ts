@@ -175,6 +175,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#admitted = true;
     this.#sent = true;
     this.#connection = connection;
+    this.#cluster.outlier?.onConnected(this.#host);
     owner.info.upstreamConnection = connection;
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
     const early = this.#early;
