@@ -50,6 +50,8 @@ export class StreamInfo {
   virtualHost: string | undefined = undefined;
   cluster: UpstreamClusterView | undefined = undefined;
   host: UpstreamHostView | undefined = undefined;
+  /** Hosts of the attempts before the last, in order; undefined without a retry. */
+  triedHosts: readonly UpstreamHostView[] | undefined = undefined;
   /** The upstream connection; who prints its local address asks for it. */
   upstreamConnection: { readonly localAddress: string | undefined } | undefined = undefined;
   /** The downstream connection; its addresses cost a system call each, so only who prints them asks. */
