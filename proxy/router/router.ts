@@ -293,6 +293,7 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     this.#attempt = undefined;
     this.#timers?.stopPerTry();
     if (this.info.host instanceof Host) (this.#tried ??= []).push(this.info.host);
+    this.info.triedHosts = this.#tried;
     this.#backoff = this.#deps.clock.setTimer(delayMs, () => this.#sendAgain());
     // Whoever waits for the old connection must not wait for ever: between attempts the body is kept here.
     this.#stream.resumeRequest();
