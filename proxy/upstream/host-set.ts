@@ -4,24 +4,14 @@
  */
 
 import type { LoadBalancerConfig } from '../../config/runtime/cluster.ts';
-import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
 import type { Random } from '../base/random.ts';
-import { MAX_DRAWS, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer/balancer.ts';
+import { Uint64 } from '../base/uint64.ts';
+import { xxHash64 } from '../base/xxhash64.ts';
+import { MAX_DRAWS, type LoadBalancer, type PickRequest } from './balancer/balancer.ts';
 import { createBalancer } from './balancer/create.ts';
+import type { HostSetHost } from './balancer/host-set-host.ts';
 import { LocalityBalancer } from './balancer/locality.ts';
 import { loadsWithout, planPriorities, type PriorityHealth } from './priority-load.ts';
-
-/** What a host set reads of a host. `endpoint` stays for the host set's life; a changed one gets a new host set. */
-export interface HostSetHost extends BalancerHost {
-  /** `10.0.0.1:9080`, `[::1]:9080`: what consistent hashing places it by. */
-  readonly address: string;
-  /**
-   * When it joined the cluster, in monotonic milliseconds: warm-up begins there. Not moved by a return from ejection:
-   * Envoy warms up again only after a failed active health check.
-   */
-  readonly warmSinceMs: number;
-  readonly endpoint: Pick<EndpointConfig, 'locality' | 'priority' | 'localityWeight'>;
-}
 
 export interface HostSetDeps {
   readonly random: Random;
@@ -33,6 +23,9 @@ export interface HostSetDeps {
 
 /** Envoy's healthy_panic_threshold. */
 const DEFAULT_PANIC_PERCENT = 50;
+
+/** Reused by every pick that a key leads to a priority. */
+const keyHash = new Uint64();
 
 /**
  * One generation of a cluster's hosts. `healthChanged` must be called after any host's `healthy` or `warmSinceMs` changed:
@@ -72,7 +65,7 @@ export class HostSet<H extends HostSetHost> implements LoadBalancer<H> {
     const loads = this.#loadsFor(request);
     let host: H | undefined;
     for (let draws = 0; draws <= MAX_DRAWS; draws++) {
-      const level = this.#drawLevel(loads);
+      const level = this.#drawLevel(loads, request?.hashKey);
       const picked = level.balancer.pick(request);
       host = picked ?? host;
       if (picked === undefined || tried?.includes(picked) === true) continue;
@@ -99,11 +92,11 @@ export class HostSet<H extends HostSetHost> implements LoadBalancer<H> {
     return loadsWithout(this.#levels, (i) => priorities.has((this.#levels[i] as Level<H>).priority)) ?? this.#loads;
   }
 
-  #drawLevel(loads: readonly number[]): Level<H> {
-    let rest = Math.floor(this.#deps.random() * 100);
-    for (const [i, level] of this.#levels.entries()) {
+  #drawLevel(loads: readonly number[], key: string | undefined): Level<H> {
+    let rest = key !== undefined && hashes(this.#config) ? xxHash64(key, keyHash).modulo(100) : Math.floor(this.#deps.random() * 100);
+    for (let i = 0; i < loads.length; i++) {
       const load = loads[i] as number;
-      if (rest < load) return level;
+      if (rest < load) return this.#levels[i] as Level<H>;
       rest -= load;
     }
     return this.#levels[0] as Level<H>;
@@ -129,7 +122,8 @@ class Level<H extends HostSetHost> implements PriorityHealth {
     this.#hosts = hosts;
     this.#config = config;
     this.#deps = deps;
-    this.#heedful = config.localityWeighted === true ? new LocalityBalancer(hosts, deps.random, (of) => this.#create(of, false)) : this.#create(hosts, false);
+    const localities = config.localityWeighted === true && !hashes(config);
+    this.#heedful = localities ? new LocalityBalancer(hosts, deps.random, (local) => this.#create(local, false)) : this.#create(hosts, false);
   }
 
   get balancer(): LoadBalancer<H> {
@@ -150,11 +144,13 @@ class Level<H extends HostSetHost> implements PriorityHealth {
   }
 
   #create(hosts: readonly H[], panic: boolean): LoadBalancer<H> {
-    const { policy } = this.#config;
-    const { random, now } = this.#deps;
-    // PASSTHROUGH never picks: the destination is the one asked for.
-    return createBalancer(policy === 'PASSTHROUGH' || policy === 'RING_HASH' || policy === 'MAGLEV' ? 'RANDOM' : policy, hosts, random, now, panic);
+    return createBalancer(this.#config, hosts, { random: this.#deps.random, now: this.#deps.now, panic });
   }
+}
+
+/** The request's key decides the host, and which priority too; shares of localities are in the tables. */
+function hashes({ policy }: LoadBalancerConfig): boolean {
+  return policy === 'RING_HASH' || policy === 'MAGLEV';
 }
 
 /** In order of priority; one empty level where there are no hosts. */

@@ -3,17 +3,13 @@
  * (Envoy: locality_weighted_lb_config; Istio: localityLbSetting.distribute).
  */
 
-import type { EndpointConfig } from '../../../config/runtime/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import { availableShare } from '../priority-load.ts';
 import { MAX_DRAWS, scanHosts, type BalancerHost, type LoadBalancer, type PickRequest } from './balancer.ts';
 import { EdfBalancer } from './edf.ts';
+import type { HostSetHost } from './host-set-host.ts';
 
-interface LocalHost extends BalancerHost {
-  readonly endpoint: Pick<EndpointConfig, 'locality' | 'localityWeight'>;
-}
-
-export class LocalityBalancer<H extends LocalHost> implements LoadBalancer<H> {
+export class LocalityBalancer<H extends HostSetHost> implements LoadBalancer<H> {
   readonly #hosts: readonly H[];
   readonly #random: Random;
   readonly #localities: readonly Locality<H>[];
@@ -54,7 +50,7 @@ export class LocalityBalancer<H extends LocalHost> implements LoadBalancer<H> {
 }
 
 /** A locality takes turns like a host. */
-class Locality<H extends LocalHost> implements BalancerHost {
+class Locality<H extends HostSetHost> implements BalancerHost {
   readonly activeRequests = 0;
   readonly healthy = true;
   readonly balancer: LoadBalancer<H>;
@@ -81,7 +77,7 @@ class Locality<H extends LocalHost> implements BalancerHost {
   }
 }
 
-function groupByLocality<H extends LocalHost>(hosts: readonly H[]): readonly (readonly H[])[] {
+function groupByLocality<H extends HostSetHost>(hosts: readonly H[]): readonly (readonly H[])[] {
   const localities = new Map<string, H[]>();
   for (const host of hosts) {
     const local = localities.get(host.endpoint.locality);
