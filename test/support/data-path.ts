@@ -16,6 +16,8 @@ export interface DataPathOptions {
   /** Port of the one endpoint of cluster `upstream`. */
   readonly upstreamPort?: number;
   readonly cluster?: Partial<ClusterConfig>;
+  /** Besides `upstream`. */
+  readonly moreClusters?: readonly ClusterConfig[];
   /** Replaces the one route, which forwards everything to cluster `upstream`. */
   readonly routes?: readonly Partial<RouteConfig>[];
   readonly listener?: Partial<ListenerConfig>;
@@ -30,6 +32,8 @@ export interface DataPath {
   readonly streams: readonly Stream[];
   /** Sentences for the process log. */
   readonly explanations: readonly string[];
+  /** Sentences about failing hosts and full limits. */
+  readonly events: readonly string[];
   /** The next completed stream that was not taken before. */
   completed(): Promise<Stream>;
 }
@@ -80,7 +84,7 @@ export function configOf(options: DataPathOptions): RuntimeConfig {
     node,
     listeners: [listener],
     routeTables: { test: table },
-    clusters: { upstream: clusterOf('upstream', options.upstreamPort ?? 1, options.cluster) },
+    clusters: Object.fromEntries([clusterOf('upstream', options.upstreamPort ?? 1, options.cluster), ...(options.moreClusters ?? [])].map((cluster) => [cluster.name, cluster])),
     telemetry: { accessLog: { encoding: 'TEXT' } },
   };
 }
@@ -89,12 +93,14 @@ export function configOf(options: DataPathOptions): RuntimeConfig {
 export async function startDataPath(t: TestScope, options: DataPathOptions): Promise<DataPath> {
   const streams: Stream[] = [];
   const explanations: string[] = [];
+  const events: string[] = [];
   const runtime = new ProxyRuntime({
     clock: createEventClock(),
     random: seededRandom(7),
     resolver: options.resolver ?? createSystemResolver(4),
     onComplete: (stream) => streams.push(stream),
     onExplained: (sentence) => explanations.push(sentence),
+    onUpstreamEvent: (sentence) => events.push(sentence),
     onFilterError: (filter, error) => {
       throw new Error(`filter ${filter} threw`, { cause: error });
     },
@@ -107,6 +113,7 @@ export async function startDataPath(t: TestScope, options: DataPathOptions): Pro
     runtime,
     streams,
     explanations,
+    events,
     completed: () => {
       const wanted = taken++;
       return eventually(() => streams[wanted], `stream ${wanted + 1} to complete`);
