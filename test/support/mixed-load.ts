@@ -1,4 +1,4 @@
-/** Clients of a soak: a fixed rate of mixed requests over raw sockets, each accounted for as answered, cut or left by the client. */
+/** Clients of a long run: a fixed rate of mixed requests over raw sockets, each accounted for as answered, cut or left by the client. */
 
 import { connect, type Socket } from 'node:net';
 import { createRequestId } from '../../proxy/base/request-id.ts';
@@ -19,11 +19,17 @@ export interface MixedLoadOptions {
   readonly random: Random;
   /** How long a client waits before it calls a request hung. */
   readonly patienceMs: number;
+  /** Value of Host; default `soak`. */
+  readonly host?: string;
+  /** Kinds of requests with their shares, which sum to 1; default DEFAULT_MIX. */
+  readonly mix?: Mix;
 }
+
+export type Mix = readonly (readonly [kind: Kind, share: number])[];
 
 type Kind = 'get' | 'post' | 'chunked' | 'large' | 'abort' | 'abort-body' | 'close';
 
-const MIX: readonly (readonly [kind: Kind, share: number])[] = [
+export const DEFAULT_MIX: Mix = [
   ['get', 0.5], ['post', 0.15], ['chunked', 0.1], ['large', 0.05], ['abort', 0.08], ['abort-body', 0.04], ['close', 0.08],
 ];
 
@@ -31,11 +37,12 @@ const MIX: readonly (readonly [kind: Kind, share: number])[] = [
 export async function mixedLoad(options: MixedLoadOptions): Promise<Outcome[]> {
   const outcomes: Promise<Outcome>[] = [];
   const idle: Socket[] = [];
+  const mix = options.mix ?? DEFAULT_MIX;
   const began = performance.now();
   const total = options.perSecond * options.seconds;
   while (outcomes.length < total) {
     const due = Math.min(total, Math.floor(((performance.now() - began) / 1000) * options.perSecond));
-    while (outcomes.length < due) outcomes.push(one(options, pickKind(options.random()), idle));
+    while (outcomes.length < due) outcomes.push(one(options, pickKind(mix, options.random()), idle));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const ended = await Promise.all(outcomes);
@@ -43,9 +50,9 @@ export async function mixedLoad(options: MixedLoadOptions): Promise<Outcome[]> {
   return ended;
 }
 
-function pickKind(random: number): Kind {
+function pickKind(mix: Mix, random: number): Kind {
   let sum = 0;
-  for (const [kind, share] of MIX) if (random < (sum += share)) return kind;
+  for (const [kind, share] of mix) if (random < (sum += share)) return kind;
   return 'get';
 }
 
@@ -56,13 +63,15 @@ function one(options: MixedLoadOptions, kind: Kind, idle: Socket[]): Promise<Out
   return new Promise((resolve) => {
     let text = '';
     let done = false;
+    let whole = kind !== 'chunked';
     const finish = (end: Outcome['end']): void => {
       // The connection may serve another request by now.
       if (done) return;
       done = true;
       clearTimeout(timer);
       socket.removeAllListeners('data').removeAllListeners('close').removeAllListeners('end');
-      if (typeof end === 'number' && kind !== 'close' && !/\r\nconnection: close\r\n/.test(text)) idle.push(socket);
+      // What is left of a request that was answered early must not become part of another one.
+      if (typeof end === 'number' && whole && kind !== 'close' && !/\r\nconnection: close\r\n/.test(text)) idle.push(socket);
       else socket.destroy();
       resolve({ id, method, end });
     };
@@ -74,7 +83,7 @@ function one(options: MixedLoadOptions, kind: Kind, idle: Socket[]): Promise<Out
       const status = wholeAnswer(text);
       if (status !== undefined) finish(status);
     });
-    send(socket, kind, id, options.random, () => finish('left'));
+    send({ socket, kind, id, host: options.host ?? 'soak', random: options.random, leave: () => finish('left'), sentWhole: () => (whole = true) });
   });
 }
 
@@ -90,8 +99,20 @@ function takeIdle(idle: Socket[]): Socket | undefined {
   return undefined;
 }
 
-function send(socket: Socket, kind: Kind, id: string, random: Random, leave: () => void): void {
-  const head = `HTTP/1.1\r\nHost: soak\r\nx-request-id: ${id}\r\n`;
+interface Sending {
+  readonly socket: Socket;
+  readonly kind: Kind;
+  readonly id: string;
+  readonly host: string;
+  readonly random: Random;
+  /** The client goes away. */
+  readonly leave: () => void;
+  /** The last byte of a request that is sent bit by bit has been sent. */
+  readonly sentWhole: () => void;
+}
+
+function send({ socket, kind, id, host, random, leave, sentWhole }: Sending): void {
+  const head = `HTTP/1.1\r\nHost: ${host}\r\nx-request-id: ${id}\r\n`;
   switch (kind) {
     case 'get':
       socket.write(`GET /g ${head}\r\n`);
@@ -104,7 +125,11 @@ function send(socket: Socket, kind: Kind, id: string, random: Random, leave: () 
       return;
     case 'chunked':
       socket.write(`POST /k ${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`);
-      setTimeout(() => socket.destroyed || socket.write('5\r\ndefgh\r\n0\r\n\r\n'), 20 * random());
+      setTimeout(() => {
+        if (socket.destroyed) return;
+        socket.write('5\r\ndefgh\r\n0\r\n\r\n');
+        sentWhole();
+      }, 20 * random());
       return;
     case 'large':
       socket.write(`POST /l ${head}Content-Length: 300000\r\n\r\n`);
@@ -120,7 +145,7 @@ function send(socket: Socket, kind: Kind, id: string, random: Random, leave: () 
   }
 }
 
-/** Status once the whole answer is there: answers of the soak's upstreams and of the proxy always have a length. */
+/** Status once the whole answer is there: answers of these tests' upstreams and of the proxy always have a length. */
 function wholeAnswer(text: string): number | undefined {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
