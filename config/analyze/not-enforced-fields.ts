@@ -23,15 +23,9 @@ const isOtherThan = (...usual: readonly unknown[]) => (value: unknown): boolean 
 const isNotEmpty = (value: unknown): boolean => Object.keys(value as object).length > 0;
 const isUnixSocket = (value: unknown): boolean => typeof value === 'string' && value.startsWith('unix:');
 
-interface Retry {
-  readonly attempts?: number;
-}
-const asksForRetries = (value: unknown): boolean => (value as Retry).attempts !== 0;
-
 interface Switched {
   readonly enabled?: boolean;
 }
-const isEnabled = (value: unknown): boolean => (value as Switched).enabled !== false;
 
 interface Tls {
   readonly mode?: string;
@@ -44,18 +38,10 @@ const isTlsTermination = (value: unknown): boolean => Object.keys(value as objec
 const plainHttp: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']);
 const isOtherThanHttp = (protocol: unknown): boolean => typeof protocol === 'string' && !plainHttp.has(protocol.toUpperCase());
 
-const notLimited = 'nothing is limited';
 const notBalanced = 'endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set';
 
 /** Relative to `connectionPool`. */
 const connectionPoolFields: readonly UnenforcedField[] = [
-  { path: 'tcp.maxConnections', consequence: notLimited, counts: isNotZero },
-  { path: 'tcp.tcpKeepalive', consequence: 'TCP keep-alive probes are not sent' },
-  { path: 'tcp.maxConnectionDuration', consequence: 'connections are not closed for their age' },
-  { path: 'http.http1MaxPendingRequests', consequence: notLimited, counts: isNotZero },
-  { path: 'http.http2MaxRequests', consequence: notLimited, counts: isNotZero },
-  { path: 'http.maxRequestsPerConnection', consequence: 'connections serve any number of requests', counts: isNotZero },
-  { path: 'http.maxRetries', consequence: 'retries are not made', counts: isNotZero },
   { path: 'http.h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DEFAULT', 'DO_NOT_UPGRADE') },
   { path: 'http.useClientProtocol', consequence: 'upstream connections are HTTP/1.1', counts: isOn },
   { path: 'http.maxConcurrentStreams', consequence: 'upstream connections are HTTP/1.1', counts: isNotZero },
@@ -63,31 +49,21 @@ const connectionPoolFields: readonly UnenforcedField[] = [
 ];
 
 const loadBalancerFields: readonly UnenforcedField[] = [
-  { path: 'consistentHash', consequence: `requests do not stick to an endpoint, ${notBalanced}` },
-  { path: 'localityLbSetting', consequence: 'endpoints of all localities are used alike', counts: isEnabled },
   { path: 'zoneAwareLbSetting', consequence: 'endpoints of all zones are used alike', counts: (value) => (value as Switched).enabled === true },
   { path: 'backendUtilization', consequence: notBalanced },
-  { path: 'warmup', consequence: 'new endpoints get their full share at once' },
-  { path: 'warmupDurationSecs', consequence: 'new endpoints get their full share at once' },
 ];
 
 /** Relative to a traffic policy or a portLevelSettings entry. */
 const policyFields: readonly UnenforcedField[] = [
   ...below('connectionPool', connectionPoolFields),
   ...below('loadBalancer', loadBalancerFields),
-  { path: 'outlierDetection', consequence: 'failing endpoints are not ejected' },
   { path: 'tls', consequence: 'requests are sent in plain text', counts: tlsMode('ISTIO_MUTUAL') },
   { path: 'tls', consequence: 'requests are answered 503 rather than sent in plain text', counts: tlsMode('SIMPLE', 'MUTUAL') },
   { path: 'tunnel', consequence: 'connections are made directly' },
   { path: 'proxyProtocol', consequence: 'no PROXY header is sent' },
-  { path: 'retryBudget', consequence: 'retries are not made' },
 ];
 
 const virtualServiceFields: readonly UnenforcedField[] = [
-  { path: 'http[].retries', consequence: 'a request is tried once', counts: asksForRetries },
-  { path: 'http[].fault', consequence: 'no delay and no abort is injected' },
-  { path: 'http[].mirror', consequence: 'no copy of the request is sent' },
-  { path: 'http[].mirrors', consequence: 'no copies of the request are sent', counts: isNotEmpty },
   { path: 'http[].match[].statPrefix', consequence: 'no counters of its own are kept' },
   { path: 'http[].match[].headers', consequence: 'JWT claims are not verified, so this match never holds', counts: namesClaim },
   { path: 'http[].match[].withoutHeaders', consequence: 'JWT claims are not verified, so every request lacks them', counts: namesClaim },
@@ -151,7 +127,6 @@ export const unenforcedFields: readonly { readonly collection: Collection; reado
   { collection: 'workloadEntries', fields: endpointFields },
   { collection: 'telemetries', fields: telemetryFields },
   { collection: 'proxyConfigs', fields: proxyConfigFields },
-  { collection: 'services', fields: [{ path: 'trafficDistribution', consequence: 'endpoints of all zones are used alike' }] },
 ];
 
 /** MeshConfig fields that its type has. Those it lacks are refused or warned about where it is parsed. */
@@ -161,12 +136,7 @@ export const unenforcedMeshFields: readonly UnenforcedField[] = [
   { path: 'trustDomainAliases', consequence: 'identities are not checked', counts: isNotEmpty },
   { path: 'enableAutoMtls', consequence: 'requests between workloads are sent in plain text', counts: isOn },
   { path: 'protocolDetectionTimeout', consequence: 'the first bytes are waited for without limit', counts: isNotZero },
-  { path: 'tcpKeepalive', consequence: 'TCP keep-alive probes are not sent' },
-  { path: 'defaultHttpRetryPolicy', consequence: 'a request is tried once', counts: asksForRetries },
-  { path: 'defaultInboundHttpRetryPolicy', consequence: 'a request is tried once', counts: asksForRetries },
   ...below('defaultTrafficPolicy.connectionPool', connectionPoolFields),
-  { path: 'defaultTrafficPolicy.outlierDetection', consequence: 'failing endpoints are not ejected' },
-  { path: 'localityLbSetting', consequence: 'endpoints of all localities are used alike', counts: isEnabled },
   { path: 'h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DO_NOT_UPGRADE') },
   { path: 'enableTracing', consequence: 'no spans are made', counts: isOn },
   { path: 'dnsRefreshRate', consequence: 'names are looked up again at an interval of the proxy\'s own' },

@@ -1,24 +1,32 @@
 /** One cluster for each service port and subset, and Istio's fixed ones. */
 
 import type { ClusterConfig } from '../runtime/cluster.ts';
-import type { EndpointConfig } from '../runtime/endpoint.ts';
 import { originOf } from '../load/types.ts';
 import type { Reuse } from './reuse.ts';
 import type { CompileTrace } from './trace.ts';
+import type { ClusterPolicies, ClusterPolicy } from './cluster-policy.ts';
+import type { CompileContext } from './context.ts';
 import type { DestinationRules, EffectiveRule } from './destination-rules.ts';
 import type { EndpointSource, LabelledEndpoint } from './endpoints.ts';
-import { endpointsOf } from './endpoints.ts';
-import { selects } from './labels.ts';
+import { endpointLabel, endpointsOf } from './endpoints.ts';
+import type { Locality } from './locality.ts';
+import type { EffectiveLocality } from './locality-setting.ts';
+import { effectiveLocality } from './locality-setting.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
 import { BLACK_HOLE_CLUSTER, outboundCluster, PASSTHROUGH_CLUSTER } from './names.ts';
-import { clusterPolicy, effectivePolicy } from './traffic-policy.ts';
+import type { ClientPlace } from './placed-endpoints.ts';
+import { placeEndpoints } from './placed-endpoints.ts';
+import type { EffectivePolicy } from './traffic-policy.ts';
+import { effectivePolicy, NOTHING_SET } from './traffic-policy.ts';
 
 export interface ClusterInput {
   /** By host. */
   readonly services: ReadonlyMap<string, MeshService>;
   readonly rules: DestinationRules;
   readonly endpoints: EndpointSource;
+  readonly place: ClientPlace;
+  readonly policies: ClusterPolicies;
   readonly mesh: MeshSettings;
   readonly reuse: Reuse;
   readonly trace: CompileTrace | undefined;
@@ -36,19 +44,19 @@ export function outboundClusters(input: ClusterInput): readonly ClusterConfig[] 
 }
 
 /** PassthroughCluster (sidecars only: a gateway knows no address the downstream asked for) and BlackHoleCluster. */
-export function fixedClusters(mesh: MeshSettings, mode: 'sidecar' | 'gateway'): readonly ClusterConfig[] {
-  const blackHole = fixedCluster(BLACK_HOLE_CLUSTER, 'STATIC', mesh);
-  return mode === 'gateway' ? [blackHole] : [blackHole, fixedCluster(PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', mesh)];
+export function fixedClusters(context: CompileContext): readonly ClusterConfig[] {
+  const blackHole = fixedCluster(BLACK_HOLE_CLUSTER, 'STATIC', context);
+  return context.node.mode === 'gateway' ? [blackHole] : [blackHole, fixedCluster(PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', context)];
 }
 
-export function fixedCluster(name: string, discovery: ClusterConfig['discovery'], mesh: MeshSettings): ClusterConfig {
-  const policy = effectivePolicy(undefined, 0, '', mesh);
-  const settings = clusterPolicy(policy, { external: true }, mesh);
+/** Nobody is ejected from them: whom they lead to is the downstream's choice. */
+export function fixedCluster(name: string, discovery: ClusterConfig['discovery'], { mesh, policies }: Pick<CompileContext, 'mesh' | 'policies'>): ClusterConfig {
+  const { connectionPool } = effectivePolicy(undefined, 0, '', mesh);
   return {
     name,
     discovery,
     endpoints: [],
-    ...withoutBalancer(settings, discovery),
+    ...withoutBalancer(policies.of({ ...NOTHING_SET, connectionPool }, { external: true }), discovery),
     protocol: 'AUTO',
     service: { host: '', name, namespace: '' },
     port: 0,
@@ -58,16 +66,17 @@ export function fixedCluster(name: string, discovery: ClusterConfig['discovery']
 
 function portClusters(service: MeshService, port: MeshPort, rule: EffectiveRule | undefined, input: ClusterInput): readonly ClusterConfig[] {
   const endpoints = endpointsOf(service, port, input.endpoints);
-  const whole = createCluster({ service, port, rule, subset: '', endpoints: endpoints.map(({ endpoint }) => endpoint) }, input);
+  const whole = createCluster({ service, port, rule, subset: '', endpoints }, input);
   const subsets = (rule?.subsets ?? []).map(({ value }) => {
-    return createCluster({ service, port, rule, subset: value.name, endpoints: subsetEndpoints(endpoints, value.labels) }, input);
+    return createCluster({ service, port, rule, subset: value.name, endpoints: subsetEndpoints(endpoints, value.labels, input.place.locality) }, input);
   });
   return [whole, ...subsets];
 }
 
 /** An endpoint must carry all labels; there is no falling back to the others. */
-function subsetEndpoints(endpoints: readonly LabelledEndpoint[], labels: Readonly<Record<string, string>> | undefined): readonly EndpointConfig[] {
-  return endpoints.filter((candidate) => selects(labels, candidate.labels)).map(({ endpoint }) => endpoint);
+function subsetEndpoints(endpoints: readonly LabelledEndpoint[], labels: Readonly<Record<string, string>> | undefined, own: Locality): readonly LabelledEndpoint[] {
+  const wanted = Object.entries(labels ?? {});
+  return endpoints.filter((candidate) => wanted.every(([key, value]) => candidate.labels[key] === value || (value !== '' && endpointLabel(candidate, key, own) === value)));
 }
 
 interface ClusterParts {
@@ -75,19 +84,21 @@ interface ClusterParts {
   readonly port: MeshPort;
   readonly rule: EffectiveRule | undefined;
   readonly subset: string;
-  readonly endpoints: readonly EndpointConfig[];
+  readonly endpoints: readonly LabelledEndpoint[];
 }
 
-function createCluster({ service, port, rule, subset, endpoints }: ClusterParts, { mesh, endpoints: source, reuse, trace }: ClusterInput): ClusterConfig {
+function createCluster({ service, port, rule, subset, endpoints }: ClusterParts, { mesh, endpoints: source, place, policies, reuse, trace }: ClusterInput): ClusterConfig {
   const policy = effectivePolicy(rule, port.number, subset, mesh);
-  const settings = clusterPolicy(policy, service, mesh);
+  const settings = policies.of(policy, service);
   const discovery = discoveryOf(service, settings.loadBalancer.policy, source.mode);
+  const locality = discovery === 'ORIGINAL_DST' ? undefined : effectiveLocality(policy, service, mesh);
+  const placed = discovery === 'ORIGINAL_DST' ? { endpoints: [], weighted: false } : placeEndpoints(endpoints, locality, place);
   const targetPort = typeof port.target === 'number' ? port.target : port.number;
   const cluster = reuse.cluster({
     name: outboundCluster(port.number, subset, service.host),
     discovery,
-    endpoints: discovery === 'ORIGINAL_DST' ? [] : endpoints,
-    ...withoutBalancer(settings, discovery),
+    endpoints: placed.endpoints,
+    ...withoutBalancer(placed.weighted ? localityWeighted(settings) : settings, discovery),
     protocol: port.protocol,
     ...(discovery === 'ORIGINAL_DST' && targetPort !== port.number && { portOverride: targetPort }),
     service: { host: service.host, name: service.name, namespace: service.namespace },
@@ -96,14 +107,25 @@ function createCluster({ service, port, rule, subset, endpoints }: ClusterParts,
     origin: originOf(service.source),
     ...(rule !== undefined && { policyOrigin: originOf(rule.resource.source) }),
   });
-  trace?.policies.set(cluster, policy);
+  if (trace !== undefined) remember(cluster, policy, locality, trace);
   return cluster;
 }
+
+function remember(cluster: ClusterConfig, policy: EffectivePolicy, locality: EffectiveLocality | undefined, { policies, localities }: CompileTrace): void {
+  policies.set(cluster, policy);
+  if (locality !== undefined) localities.set(cluster, locality);
+}
+
+function localityWeighted(settings: ClusterPolicy): ClusterPolicy {
+  return { ...settings, loadBalancer: { ...settings.loadBalancer, localityWeighted: true } };
+}
+
+const PASSTHROUGH: ClusterConfig['loadBalancer'] = { policy: 'PASSTHROUGH', origin: 'default' };
 
 /** Where the downstream's own destination is used there is nothing to balance, whatever was written (Envoy: CLUSTER_PROVIDED). */
 function withoutBalancer<T extends Pick<ClusterConfig, 'loadBalancer'>>(settings: T, discovery: ClusterConfig['discovery']): T {
   if (discovery !== 'ORIGINAL_DST' || settings.loadBalancer.policy === 'PASSTHROUGH') return settings;
-  return { ...settings, loadBalancer: { policy: 'PASSTHROUGH', origin: 'default' } };
+  return { ...settings, loadBalancer: PASSTHROUGH };
 }
 
 /** PASSTHROUGH and resolution NONE connect where the downstream wanted to go; a gateway cannot know that. */

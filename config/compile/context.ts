@@ -6,11 +6,15 @@ import type { WorkloadConfig } from '../runtime/endpoint.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
 import type { Problem } from '../runtime/problem.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
+import type { ClusterPolicies } from './cluster-policy.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { EndpointSource } from './endpoints.ts';
+import type { HashPolicies } from './hash-policy.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { MeshService } from './mesh-service.ts';
 import type { NodeOptions } from './node.ts';
+import type { ClientPlace } from './placed-endpoints.ts';
+import type { DefaultRetries } from './retry.ts';
 import type { CompileTrace } from './trace.ts';
 import type { Reuse } from './reuse.ts';
 import type { PreparedVirtualService } from './virtual-services.ts';
@@ -29,6 +33,11 @@ export interface CompileContext {
   readonly virtualServices: readonly PreparedVirtualService[];
   readonly rules: DestinationRules;
   readonly endpoints: EndpointSource;
+  /** Where this proxy is. */
+  readonly place: ClientPlace;
+  readonly policies: ClusterPolicies;
+  readonly retries: DefaultRetries;
+  readonly hashPolicies: HashPolicies;
   readonly reuse: Reuse;
   /** Kept only where somebody asks: it holds on to everything a compilation goes through. */
   readonly trace: CompileTrace | undefined;

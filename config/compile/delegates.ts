@@ -61,7 +61,7 @@ function mergeRoute(root: DelegatingRoute, own: DelegatingRoute, key: string): H
   }
   const name = joinNames(root.route.name, own.route.name);
   if (name !== undefined) route['name'] = name;
-  return { route: route as HttpRoute, matches, label, place: own.place, index: own.index, namespace: own.namespace, inherited };
+  return { route: route as HttpRoute, matches, label, place: own.place, index: own.index, namespace: own.namespace, inherited, delegatingNamespace: root.namespace };
 }
 
 /** Every match of the delegate with each compatible match of the root; undefined when one of them fits none. */

@@ -22,7 +22,12 @@ export interface EffectiveRule {
 
 export interface DestinationRules {
   /** `direction` inbound leaves out rules for chosen client workloads. */
-  ruleFor(service: { readonly host: string; readonly namespace: string }, direction?: 'outbound' | 'inbound'): EffectiveRule | undefined;
+  ruleFor(service: NamedService, direction?: 'outbound' | 'inbound'): EffectiveRule | undefined;
+}
+
+export interface NamedService {
+  readonly host: string;
+  readonly namespace: string;
 }
 
 export interface RuleClient {
@@ -35,11 +40,20 @@ export interface RuleClient {
 
 export function indexDestinationRules(resources: readonly Resource<DestinationRuleSpec>[], client: RuleClient): DestinationRules {
   const pools = new RulePools(oldestFirst(resources), client);
+  const known = new Map<object, EffectiveRule | undefined>();
+  const find = (service: NamedService, direction: 'outbound' | 'inbound'): EffectiveRule | undefined => {
+    const groups = pools.find(service);
+    return groups === undefined ? undefined : chooseGroup(groups, client, direction)?.rule;
+  };
   return {
     ruleFor: (service, direction = 'outbound') => {
-      const groups = pools.find(service);
-      const chosen = groups === undefined ? undefined : chooseGroup(groups, client, direction);
-      return chosen?.rule;
+      if (direction === 'inbound') return find(service, direction);
+      // Asked for each of the service's ports and for each route to it.
+      const before = known.get(service);
+      if (before !== undefined || known.has(service)) return before;
+      const rule = find(service, direction);
+      known.set(service, rule);
+      return rule;
     },
   };
 }
@@ -67,7 +81,7 @@ class RulePools {
   }
 
   /** The first namespace with any host match wins; namespaces are never merged. */
-  find({ host, namespace }: { readonly host: string; readonly namespace: string }): readonly RuleGroup[] | undefined {
+  find({ host, namespace }: NamedService): readonly RuleGroup[] | undefined {
     return mostSpecific(this.#own, host) ?? this.#exportedBy(namespace, host) ?? this.#exportedBy(this.#client.rootNamespace, host);
   }
 

@@ -7,6 +7,8 @@ import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
 import type { EndpointConfig } from '../runtime/endpoint.ts';
 import type { Labels } from './labels.ts';
 import { isEmpty } from './labels.ts';
+import type { Locality } from './locality.ts';
+import { completed, parseLocality, topologyLabel } from './locality.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
 import type { ServiceAddress, ServiceAddresses } from './service-addresses.ts';
 import { indexServiceAddresses } from './service-addresses.ts';
@@ -17,6 +19,9 @@ import { entryDetails, isReady, namedPort, podAddresses, podDetails, writtenEndp
 export interface LabelledEndpoint {
   readonly labels: Labels;
   readonly endpoint: EndpointConfig;
+  /** Kubernetes node; undefined where unknown. */
+  readonly nodeName?: string | undefined;
+  readonly network?: string | undefined;
 }
 
 export interface EndpointSource {
@@ -42,6 +47,11 @@ export function endpointsOf(service: MeshService, port: MeshPort, source: Endpoi
   return [...unique.values()];
 }
 
+/** A label as Istio has it for an endpoint: topology labels are known of all whose place is known. Empty where there is none. */
+export function endpointLabel({ labels, endpoint, nodeName, network }: LabelledEndpoint, key: string, own: Locality): string {
+  return topologyLabel(key, { locality: completed(parseLocality(endpoint.locality), own), nodeName, network }) ?? labels[key] ?? '';
+}
+
 function serviceEndpoints(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
   if (service.declared.kind !== 'Service') return [];
   const { selector, internalTrafficPolicy } = service.declared.spec;
@@ -53,27 +63,23 @@ function serviceEndpoints(service: MeshService, port: MeshPort, source: Endpoint
   const local = internalTrafficPolicy === 'Local' && source.nodeName !== undefined;
   const candidates = [...fromWritten, ...fromPods];
   const reachable = local ? candidates.filter((candidate) => candidate.nodeName === source.nodeName) : candidates;
-  return [...reachable.map(({ labels, endpoint }) => ({ labels, endpoint })), ...fromEntries];
-}
-
-interface PlacedEndpoint extends LabelledEndpoint {
-  readonly nodeName: string | undefined;
+  return [...reachable, ...fromEntries];
 }
 
 /** Ports join by name; an EndpointSlice port without a number stands for whatever the Service asks for. */
-function writtenAddress({ address, ports, nodeName, details }: ServiceAddress, port: MeshPort): readonly PlacedEndpoint[] {
+function writtenAddress({ address, ports, nodeName, details }: ServiceAddress, port: MeshPort): readonly LabelledEndpoint[] {
   const joined = ports.find((candidate) => candidate.name === port.name);
   if (joined === undefined) return [];
   const number = joined.number ?? (typeof port.target === 'number' ? port.target : port.number);
   return [{ ...createEndpoint(address, number, 1, details), nodeName }];
 }
 
-function selectedPods(namespace: string, selector: Labels, port: MeshPort, { workloads }: EndpointSource): readonly PlacedEndpoint[] {
+function selectedPods(namespace: string, selector: Labels, port: MeshPort, { workloads }: EndpointSource): readonly LabelledEndpoint[] {
   return workloads.selectPods(namespace, selector).flatMap((pod) => {
     const target = typeof port.target === 'number' ? port.target : namedPort(pod, port.target);
     const address = podAddresses(pod)[0];
     if (target === undefined || address === undefined || !isReady(pod)) return [];
-    return [{ ...createEndpoint(address, target, 1, podDetails(pod)), nodeName: pod.spec.spec.nodeName }];
+    return [{ ...createEndpoint(address, target, 1, podDetails(pod, workloads.localityOf(pod))), nodeName: pod.spec.spec.nodeName }];
   });
 }
 
@@ -111,7 +117,7 @@ function podsOfEntry(namespace: string, selector: Labels, port: MeshPort, worklo
   return workloads.selectPods(namespace, selector).flatMap((pod) => {
     const address = podAddresses(pod)[0];
     if (address === undefined || !isReady(pod)) return [];
-    return [createEndpoint(address, typeof port.target === 'number' ? port.target : port.number, 1, podDetails(pod))];
+    return [createEndpoint(address, typeof port.target === 'number' ? port.target : port.number, 1, podDetails(pod, workloads.localityOf(pod)))];
   });
 }
 
@@ -125,7 +131,7 @@ function canReach(address: string, names: boolean): boolean {
   return isIP(address) !== 0 || (names && !address.startsWith('unix:'));
 }
 
-function createEndpoint(address: string, port: number, weight: number, { labels, facts }: WorkloadDetails): LabelledEndpoint {
+function createEndpoint(address: string, port: number, weight: number, { labels, facts, network }: WorkloadDetails): LabelledEndpoint {
   const { locality, workload, tlsMode } = facts;
-  return { labels, endpoint: { address, port, weight: Math.max(1, weight), locality, workload, tlsMode } };
+  return { labels, ...(network !== undefined && { network }), endpoint: { address, port, weight: Math.max(1, weight), locality, workload, tlsMode } };
 }

@@ -74,7 +74,8 @@ function routesOf(virtualService: PreparedVirtualService, { gateway, server }: G
     const { namespace, labels, clusterDomain } = context.node;
     routes = compileRoutes(virtualService, {
       client: { namespace, labels, gateway, port },
-      destinations: { clusterDomain, listenerPort: port, service: (host) => services.get(host) },
+      destinations: { clusterDomain, listenerPort: port, service: (host) => services.get(host), hashPolicies: context.hashPolicies },
+      retries: context.retries,
       trace: context.trace,
     });
     compiled.set(key, routes);

@@ -14,13 +14,13 @@ import { nodeAddress } from './node.ts';
 import { oneForEachHost } from './visibility.ts';
 
 export function gatewayParts(context: CompileContext): ConfigParts {
-  const { mesh, rules, endpoints, node } = context;
+  const { node } = context;
   const services = oneForEachHost(context.visibleServices, node.namespace);
   const groups = gatewayPorts(context);
   return {
     listeners: groups.map((group) => gatewayListener(group, context)),
     tables: groups.map((group) => gatewayRoutes(group, services, context)),
-    clusters: [...outboundClusters({ services, rules, endpoints, mesh, reuse: context.reuse, trace: context.trace }), ...fixedClusters(mesh, 'gateway')],
+    clusters: [...outboundClusters({ ...context, services }), ...fixedClusters(context)],
   };
 }
 

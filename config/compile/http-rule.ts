@@ -20,6 +20,8 @@ export interface HttpRule {
   readonly namespace: string;
   /** Fields taken over from the route that delegated to this one. */
   readonly inherited: ReadonlyMap<keyof HttpRoute, Place>;
+  /** Whose short names the inherited fields use; present where something was inherited. */
+  readonly delegatingNamespace?: string;
 }
 
 export interface RuleMatch {
@@ -39,5 +41,14 @@ export interface SkippedRoute {
 
 /** Where a field of the rule was written. */
 export function fieldOrigin(rule: HttpRule, field: keyof HttpRoute): Origin {
-  return originAt(rule.inherited.get(field) ?? below(rule.place, field));
+  return originAt(fieldPlace(rule, field));
+}
+
+export function fieldPlace({ inherited, place }: HttpRule, field: keyof HttpRoute): Place {
+  return inherited.get(field) ?? below(place, field);
+}
+
+/** Whose short names the field uses: those of the VirtualService it was written in. */
+export function fieldNamespace({ inherited, namespace, delegatingNamespace }: HttpRule, field: keyof HttpRoute): string {
+  return inherited.has(field) ? (delegatingNamespace ?? namespace) : namespace;
 }

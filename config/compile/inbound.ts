@@ -21,27 +21,27 @@ export function inboundParts(context: CompileContext, scope: SidecarScope): Conf
   const { node, mesh } = context;
   const ingress = ingressServices(context, scope);
   const services = ingress?.services ?? inboundPorts(context).map((port) => portService(port, context, scope));
-  const passthrough = inboundTable(INBOUND_PASSTHROUGH_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, 0);
+  const passthrough = inboundTable({ name: INBOUND_PASSTHROUGH_CLUSTER, servicePort: 0, retry: context.retries.inbound('AUTO') });
   const capture: ListenerConfig[] = node.inboundPort === 'off' ? [] : [captureListener('virtualInbound', node.inboundPort, captureRouting(services, passthrough), context)];
   // Unknown ports lead to this workload and nowhere else, whatever address a request names.
   const addressOverride = mesh.inboundPolicy === 'LOCALHOST' ? '127.0.0.1' : nodeAddress(node);
   return {
     listeners: [...capture, ...(ingress?.listeners ?? [])],
     tables: [...services.map(({ table }) => table), passthrough],
-    clusters: [...services.map(({ cluster }) => cluster), { ...fixedCluster(INBOUND_PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', mesh), addressOverride }],
+    clusters: [...services.map(({ cluster }) => cluster), { ...fixedCluster(INBOUND_PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', context), addressOverride }],
   };
 }
 
 function portService({ service, port, targetPort }: InboundPort, context: CompileContext, { sidecar }: SidecarScope): InboundService {
   const origin = originOf(service.source);
-  const ofRule = effectivePolicy(context.rules.ruleFor(service, 'inbound'), port.number, '', context.mesh).connectionPool;
+  const ofRule = effectivePolicy(context.rules.ruleFor(service, 'inbound'), port.number, '', context.mesh);
   const ofSidecar = sidecar?.spec.inboundConnectionPool;
-  const connectionPool = ofSidecar === undefined || sidecar === undefined ? ofRule : { source: sidecar.source, path: ['spec', 'inboundConnectionPool'], value: ofSidecar };
+  const connectionPool = ofSidecar === undefined || sidecar === undefined ? ofRule.connectionPool : { source: sidecar.source, path: ['spec', 'inboundConnectionPool'], value: ofSidecar };
   const address = nodeAddress(context.node);
   const { host, name, namespace } = service;
   const serves = { host, name, namespace, port: port.number };
-  const cluster = localCluster({ port: targetPort, address, localPort: targetPort, protocol: port.protocol, connectionPool, origin, service: serves }, context);
-  return { ports: [targetPort, port.number], table: inboundTable(cluster.name, cluster.name, port.number, origin), cluster };
+  const cluster = localCluster({ port: targetPort, address, localPort: targetPort, protocol: port.protocol, connectionPool, retryBudget: ofRule.retryBudget, origin, service: serves }, context);
+  return { ports: [targetPort, port.number], table: inboundTable({ name: cluster.name, servicePort: port.number, retry: context.retries.inbound(port.protocol), origin }), cluster };
 }
 
 /** Without interception nobody knows which port was meant; where there is only one there is nothing to choose. */

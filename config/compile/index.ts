@@ -4,15 +4,20 @@ import type { Snapshot } from '../load/types.ts';
 import type { Problem } from '../runtime/problem.ts';
 import type { RuntimeConfig } from '../runtime/runtime-config.ts';
 import { assembleConfig } from './assemble.ts';
+import { clientPlace } from './client-place.ts';
+import { clusterPolicies } from './cluster-policy.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
 import { indexDestinationRules } from './destination-rules.ts';
 import { endpointSource } from './endpoints.ts';
 import { gatewayParts } from './gateway.ts';
+import { hashPolicies } from './hash-policy.ts';
 import { inboundParts } from './inbound.ts';
+import { renderLocality } from './locality.ts';
 import { meshSettings } from './mesh.ts';
 import type { NodeOptions } from './node.ts';
 import { nodeConfig } from './node.ts';
 import { outboundParts } from './outbound.ts';
+import { defaultRetries } from './retry.ts';
 import { createReuse } from './reuse.ts';
 import { meshServices } from './services.ts';
 import type { ScopeInput } from './sidecar-scope.ts';
@@ -37,7 +42,7 @@ export function compile(snapshot: Snapshot, node: NodeOptions, previous?: Runtim
 
 /** As `compile`, with what lies behind each route and cluster. */
 export function compileWithTrace(snapshot: Snapshot, node: NodeOptions): Compilation & { readonly trace: CompileTrace } {
-  const trace: CompileTrace = { routes: new Map(), policies: new Map() };
+  const trace: CompileTrace = { routes: new Map(), policies: new Map(), localities: new Map() };
   return { ...compileParts(snapshot, node, { trace }), trace };
 }
 
@@ -50,7 +55,7 @@ function compileParts(snapshot: Snapshot, node: NodeOptions, { previous, trace }
   const problems: Problem[] = [];
   const context = { ...createContext(snapshot, node), reuse: createReuse(previous), trace, report: (problem: Problem) => void problems.push(problem) };
   const sides = node.mode === 'gateway' ? [gatewayParts(context)] : sidecarParts(context);
-  const config = assembleConfig({ node: nodeConfig(node), telemetry: telemetryConfig(snapshot.meshConfig), sides }, previous);
+  const config = assembleConfig({ node: nodeConfig(node, renderLocality(context.place.locality)), telemetry: telemetryConfig(snapshot.meshConfig), sides }, previous);
   return { config, problems };
 }
 
@@ -60,6 +65,7 @@ function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileConte
   const allServices = meshServices(snapshot, mesh, clusterDomain);
   const workloads = indexWorkloads(snapshot);
   const nodeName = workloads.pod(namespace, node.name)?.spec.spec.nodeName;
+  const rules = indexDestinationRules(snapshot.destinationRules, { namespace, labels, rootNamespace, clusterDomain, defaultExportTo: mesh.destinationRuleExportTo });
   return {
     snapshot,
     node,
@@ -68,8 +74,12 @@ function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileConte
     allServices,
     visibleServices: allServices.filter((service) => isExportedTo(service.exportTo, service.namespace, namespace)),
     virtualServices: visibleVirtualServices({ snapshot, mesh, clusterDomain, namespace }),
-    rules: indexDestinationRules(snapshot.destinationRules, { namespace, labels, rootNamespace, clusterDomain, defaultExportTo: mesh.destinationRuleExportTo }),
+    rules,
     endpoints: endpointSource(snapshot, workloads, { nodeName, mode }),
+    place: clientPlace(snapshot, workloads, node),
+    policies: clusterPolicies(mesh),
+    retries: defaultRetries(mesh),
+    hashPolicies: hashPolicies({ rules, mesh, mode }),
   };
 }
 

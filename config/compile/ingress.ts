@@ -13,6 +13,7 @@ import { below, originAt } from './located.ts';
 import { nodeAddress } from './node.ts';
 import type { Protocol } from './protocol.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
+import { effectivePolicy } from './traffic-policy.ts';
 import type { SidecarScope } from './sidecar-scope.ts';
 
 export interface IngressServices {
@@ -30,7 +31,7 @@ export function ingressServices(context: CompileContext, { sidecar }: SidecarSco
     const protocol = writtenProtocol(listener.port.protocol);
     if (protocol === undefined || !isHttp(protocol)) continue;
     const place = { source: sidecar.source, path: ['spec', 'ingress', index] };
-    const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place);
+    const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place) ?? effectivePolicy(undefined, 0, '', context.mesh).connectionPool;
     const service = ingressService(listener, { place, protocol, pool }, context);
     if (service === undefined) continue;
     services.push(service);
@@ -54,7 +55,7 @@ function ingressService(listener: IstioIngressListener, { place, protocol, pool 
   if (target === undefined) return undefined;
   const origin = originAt(place);
   const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, origin }, context);
-  return { ports: [number], table: inboundTable(cluster.name, cluster.name, number, origin), cluster };
+  return { ports: [number], table: inboundTable({ name: cluster.name, servicePort: number, retry: context.retries.inbound(protocol), origin }), cluster };
 }
 
 /** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */

@@ -1,15 +1,14 @@
 /** The application beside a sidecar as the data path reaches it: one cluster and one route table for each local port. */
 
-import type { ConnectionPoolSettings } from '../resources/traffic-policy/types.ts';
 import type { ClusterConfig } from '../runtime/cluster.ts';
 import type { Origin } from '../runtime/origin.ts';
+import type { RetryConfig } from '../runtime/retry.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
 import type { CompileContext } from './context.ts';
-import type { Located } from './located.ts';
 import { inboundCluster } from './names.ts';
 import { MATCH_ALL } from './route-match.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
-import { clusterPolicy, effectivePolicy } from './traffic-policy.ts';
+import { NOTHING_SET } from './traffic-policy.ts';
 
 /** One local port with the route table that leads to it. */
 export interface InboundService {
@@ -19,11 +18,20 @@ export interface InboundService {
   readonly cluster: ClusterConfig;
 }
 
+export interface InboundTable {
+  /** Of the table and of the cluster it leads to. */
+  readonly name: string;
+  /** 0: unknown. */
+  readonly servicePort: number;
+  readonly retry: RetryConfig | null;
+  readonly origin?: Origin;
+}
+
 /** One virtual host for every Host: VirtualServices do not apply to inbound requests. */
-export function inboundTable(name: string, cluster: string, servicePort: number, origin?: Origin): RouteTableConfig {
+export function inboundTable({ name, servicePort, retry, origin }: InboundTable): RouteTableConfig {
   const from = origin === undefined ? {} : { origin };
-  const destination = { cluster, weight: 1, host: '', port: servicePort, subset: '' };
-  const route = { name: 'default', match: MATCH_ALL, action: { kind: 'forward' as const, destinations: [destination] }, filters: [], index: -1, ...from };
+  const destination = { cluster: name, weight: 1, host: '', port: servicePort, subset: '' };
+  const route = { name: 'default', match: MATCH_ALL, action: { kind: 'forward' as const, destinations: [destination] }, retry, filters: [], index: -1, ...from };
   return { name, virtualHosts: [{ name: `inbound|http|${servicePort}`, domains: ['*'], routes: [route], virtualService: null, ...from }] };
 }
 
@@ -34,22 +42,22 @@ export interface LocalApplication {
   /** Port the application listens on. */
   readonly localPort: number;
   readonly protocol: ClusterConfig['protocol'];
-  readonly connectionPool: Located<ConnectionPoolSettings> | undefined;
+  readonly connectionPool: EffectivePolicy['connectionPool'];
+  readonly retryBudget?: EffectivePolicy['retryBudget'];
   readonly origin: Origin;
   /** The service whose port this is; a Sidecar's ingress port has none. */
   readonly service?: { readonly host: string; readonly name: string; readonly namespace: string; readonly port: number };
 }
 
 /** The application beside this proxy; only connectionPool settings reach it (istio-api.md 3.6). */
-export function localCluster(application: LocalApplication, { mesh, workload, reuse, trace }: CompileContext): ClusterConfig {
-  const { port, address, localPort, protocol, connectionPool, origin, service } = application;
-  const defaults = effectivePolicy(undefined, 0, '', mesh);
-  const policy: EffectivePolicy = connectionPool === undefined ? defaults : { ...defaults, connectionPool };
+export function localCluster(application: LocalApplication, { policies, workload, reuse, trace }: CompileContext): ClusterConfig {
+  const { port, address, localPort, protocol, connectionPool, retryBudget, origin, service } = application;
+  const policy: EffectivePolicy = { ...NOTHING_SET, connectionPool, retryBudget };
   const cluster = reuse.cluster({
     name: inboundCluster(port),
     discovery: 'STATIC',
     endpoints: [{ address, port: localPort, weight: 1, locality: '', workload, tlsMode: 'disabled' }],
-    ...clusterPolicy(policy, { external: true }, mesh),
+    ...policies.of(policy, { external: true }),
     protocol,
     service: { host: service?.host ?? '', name: service?.name ?? '', namespace: service?.namespace ?? '' },
     port: service?.port ?? port,

@@ -1,6 +1,7 @@
 /** One host of the mesh and its ports, whichever resource declared it: what every later compile step works on. */
 
 import type { Resource, ResourceSource } from '../load/types.ts';
+import type { Path } from '../resources/finding.ts';
 import type { ServiceEntrySpec } from '../resources/service-entry.ts';
 import type { ServiceSpec } from '../resources/service.ts';
 import type { Protocol } from './protocol.ts';
@@ -23,6 +24,8 @@ export interface MeshService {
   readonly external: boolean;
   /** ExternalName: full name of the host that this one is an alias of. */
   readonly aliasOf?: string;
+  /** `trafficDistribution` or its annotation: near endpoints first, whatever happens to them; absent: all alike. */
+  readonly distribution?: { readonly prefer: 'same-zone' | 'same-node'; readonly path: Path };
   /** `exportTo` with the mesh default filled in. */
   readonly exportTo: readonly string[];
   readonly source: ResourceSource;

@@ -3,7 +3,8 @@
 import type { Resource } from '../load/types.ts';
 import type { MeshConfigSpec, PathNormalization } from '../resources/mesh-config.ts';
 import type { Destination } from '../resources/messages.ts';
-import type { ConnectionPoolSettings, OutlierDetection } from '../resources/traffic-policy/types.ts';
+import type { ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, TcpKeepalive } from '../resources/traffic-policy/types.ts';
+import type { HttpRetry } from '../resources/virtual-service/types.ts';
 import type { HttpListenerConfig } from '../runtime/listener.ts';
 import type { Path } from '../resources/finding.ts';
 import type { Place } from './located.ts';
@@ -16,6 +17,12 @@ export interface MeshSettings {
   readonly connectTimeoutMs: number;
   readonly defaultConnectionPool: ConnectionPoolSettings | undefined;
   readonly defaultOutlierDetection: OutlierDetection | undefined;
+  readonly tcpKeepalive: TcpKeepalive | undefined;
+  /** Of outbound and gateway routes without `retries`. */
+  readonly defaultRetry: HttpRetry | undefined;
+  readonly defaultInboundRetry: HttpRetry | undefined;
+  /** For services whose DestinationRule has none. */
+  readonly localityLbSetting: LocalityLbSetting;
   readonly serviceExportTo: readonly string[];
   readonly virtualServiceExportTo: readonly string[];
   readonly destinationRuleExportTo: readonly string[];
@@ -32,6 +39,8 @@ export interface OutboundPolicy {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+/** Failover wherever endpoints may be ejected. */
+const LOCALITY_ON: LocalityLbSetting = {};
 const EVERYWHERE: readonly string[] = ['*'];
 
 export function meshSettings(meshConfig: Resource<MeshConfigSpec> | undefined): MeshSettings {
@@ -43,6 +52,10 @@ export function meshSettings(meshConfig: Resource<MeshConfigSpec> | undefined): 
     connectTimeoutMs: spec.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_MS,
     defaultConnectionPool: spec.defaultTrafficPolicy?.connectionPool,
     defaultOutlierDetection: spec.defaultTrafficPolicy?.outlierDetection,
+    tcpKeepalive: spec.tcpKeepalive,
+    defaultRetry: spec.defaultHttpRetryPolicy,
+    defaultInboundRetry: spec.defaultInboundHttpRetryPolicy,
+    localityLbSetting: spec.localityLbSetting ?? LOCALITY_ON,
     serviceExportTo: spec.defaultServiceExportTo ?? EVERYWHERE,
     virtualServiceExportTo: spec.defaultVirtualServiceExportTo ?? EVERYWHERE,
     destinationRuleExportTo: spec.defaultDestinationRuleExportTo ?? EVERYWHERE,

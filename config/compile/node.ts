@@ -52,11 +52,11 @@ export function resolveNode(snapshot: Snapshot, { workload }: { readonly workloa
 }
 
 /** The node as the data path and the admin dump see it. */
-export function nodeConfig(node: NodeOptions): NodeConfig {
+export function nodeConfig(node: NodeOptions, locality = ''): NodeConfig {
   const { mode, namespace, name, serviceAccount, clusterDomain, trustDomain, rootNamespace } = node;
   const labels = sortedLabels(node.labels);
   const workload = workloadFacts({ podName: name, namespace, serviceAccount, labels });
-  return { mode, namespace, name, ip: nodeAddress(node), serviceAccount, labels, clusterDomain, trustDomain, rootNamespace, workload };
+  return { mode, namespace, name, ip: nodeAddress(node), serviceAccount, labels, clusterDomain, trustDomain, rootNamespace, ...(locality !== '' && { locality }), workload };
 }
 
 /** Address of the local application. */

@@ -5,12 +5,12 @@ import type { ListenerConfig } from '../runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
 import { fixedClusters, outboundClusters } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
+import { destinationCluster } from './destination.ts';
 import { isWildcard, mostSpecific } from './host-match.ts';
 import { boundListener, captureListener } from './listeners.ts';
 import { originAt } from './located.ts';
 import { MESH_GATEWAY, PASSTHROUGH_CLUSTER } from './names.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
-import { destinationCluster } from './route-action.ts';
 import { MATCH_ALL } from './route-match.ts';
 import type { CompiledRoutes } from './routes.ts';
 import { compileRoutes } from './routes.ts';
@@ -25,8 +25,8 @@ export const UNKNOWN_TABLE = 'unknown';
 const HTTP_PORT = 80;
 
 export function outboundParts(context: CompileContext, scope: SidecarScope): ConfigParts {
-  const { node, mesh, rules, endpoints } = context;
-  const clusters = [...outboundClusters({ services: scope.services, rules, endpoints, mesh, reuse: context.reuse, trace: context.trace }), ...fixedClusters(mesh, 'sidecar')];
+  const { node } = context;
+  const clusters = [...outboundClusters({ ...context, services: scope.services }), ...fixedClusters(context)];
   const catchAll = catchAllHost(context, scope);
   const egress = scope.egress.map((egressScope) => egressParts(egressScope, scope, context, catchAll));
   const captured = Object.fromEntries(egress.flatMap(({ ports, tables }) => tables.map(({ name }, position) => [String(ports[position]), name])));
@@ -75,7 +75,7 @@ function tableBuilder(egress: EgressScope, scope: SidecarScope, context: Compile
     const services = byPort.get(port) ?? [];
     const routes = cachedRoutes(port, scope, context);
     const reuse = context.reuse.virtualHosts(name);
-    const virtualHosts = outboundVirtualHosts({ port, services, virtualServices, namespace, clusterDomain, aliases: (host) => aliases.get(host) ?? [], routes, reuse });
+    const virtualHosts = outboundVirtualHosts({ port, services, virtualServices, namespace, clusterDomain, aliases: (host) => aliases.get(host) ?? [], routes, reuse, context });
     return { name, virtualHosts: [...virtualHosts, reuse(catchAll)] };
   };
 }
@@ -88,7 +88,8 @@ function cachedRoutes(port: number, scope: SidecarScope, context: CompileContext
     if (routes === undefined) {
       routes = compileRoutes(virtualService, {
         client: { namespace, labels, gateway: MESH_GATEWAY, port },
-        destinations: { clusterDomain, listenerPort: port, service: (host) => scope.services.get(host) },
+        destinations: { clusterDomain, listenerPort: port, service: (host) => scope.services.get(host), hashPolicies: context.hashPolicies },
+        retries: context.retries,
         trace: context.trace,
       });
       compiled.set(virtualService, routes);
@@ -111,7 +112,7 @@ function boundListeners(egress: EgressScope, scope: SidecarScope, { ports, table
   });
 }
 
-/** What becomes of hosts that nobody declared: passed through, sent to the egress proxy, or refused with 502. */
+/** What becomes of hosts that nobody declared: passed through, sent to the egress proxy, or refused with 502. Istio retries none of it. */
 function catchAllHost({ node, mesh }: CompileContext, { sidecar, outboundPolicy, services }: SidecarScope): VirtualHostConfig {
   const { mode, egressProxy } = outboundPolicy;
   const ofSidecar = sidecar?.spec.outboundTrafficPolicy === undefined ? undefined : { source: sidecar.source, path: ['spec', 'outboundTrafficPolicy'] };
@@ -124,7 +125,7 @@ function catchAllHost({ node, mesh }: CompileContext, { sidecar, outboundPolicy,
 }
 
 function catchAll(name: string, action: RouteConfig['action'], written: Pick<VirtualHostConfig, 'origin'>): VirtualHostConfig {
-  const route: RouteConfig = { name, match: MATCH_ALL, action, filters: [], index: -1, ...written };
+  const route: RouteConfig = { name, match: MATCH_ALL, action, ...(action.kind === 'forward' && { retry: null }), filters: [], index: -1, ...written };
   return { name, domains: ['*'], routes: [route], virtualService: null, ...written };
 }
 

@@ -1,52 +1,45 @@
 /** What a matched route does: forward by weight, redirect, or answer itself (istio-api.md 2.4–2.7). */
 
-import type { Destination } from '../resources/messages.ts';
 import type { HttpRedirect, HttpRoute, HttpRouteDestination } from '../resources/virtual-service/types.ts';
 import type { DestinationConfig, DirectResponseAction, ForwardAction, RedirectAction, RewriteConfig, RouteActionConfig, RouteMatchConfig } from '../runtime/route.ts';
 import { headersConfig } from './route-headers.ts';
+import type { ServiceLookup } from './destination.ts';
+import { concreteService, destinationCluster } from './destination.ts';
+import type { HashPolicies } from './hash-policy.ts';
 import type { HttpRule } from './http-rule.ts';
-import type { MeshService } from './mesh-service.ts';
-import { outboundCluster, resolveHost } from './names.ts';
+import { mirrorConfigs } from './mirrors.ts';
 
-/** How destinations are turned into cluster names. */
-export interface DestinationContext {
-  readonly clusterDomain: string;
-  /** Port a destination without one means, unless its service has only one. */
-  readonly listenerPort: number;
-  /** Services this workload may call, by full host name. */
-  service(host: string): MeshService | undefined;
+/** How destinations are turned into clusters, and what decides the host in them. */
+export interface DestinationContext extends ServiceLookup {
+  readonly hashPolicies: HashPolicies;
 }
 
 export function routeAction(rule: HttpRule, match: RouteMatchConfig, context: DestinationContext): RouteActionConfig {
   const { redirect, directResponse } = rule.route;
   if (redirect !== undefined) return redirectAction(redirect, match);
   if (directResponse !== undefined) return directAction(directResponse);
-  return forwardAction(rule.route, rule.namespace, match, context);
+  return forwardAction(rule, match, context);
 }
 
-/** Resolves a destination to its cluster. An ExternalName alias leads to the cluster of the host it stands for. */
-export function destinationCluster(destination: Destination, namespace: string, context: DestinationContext): Omit<DestinationConfig, 'weight' | 'headers'> {
-  const host = resolveHost(destination.host, namespace, context.clusterDomain);
-  const service = context.service(host);
-  const onlyPort = service?.ports.length === 1 ? service.ports[0]?.number : undefined;
-  const port = destination.port?.number ?? onlyPort ?? context.listenerPort;
-  const subset = destination.subset ?? '';
-  return { cluster: outboundCluster(port, subset, service?.aliasOf ?? host), host, port, subset };
-}
-
-function forwardAction(route: HttpRoute, namespace: string, match: RouteMatchConfig, context: DestinationContext): ForwardAction {
-  const rewrite = route.rewrite === undefined ? undefined : rewriteConfig(route.rewrite, match);
+function forwardAction(rule: HttpRule, match: RouteMatchConfig, context: DestinationContext): ForwardAction {
+  const { route = [], rewrite: writtenRewrite } = rule.route;
+  const rewrite = writtenRewrite === undefined ? undefined : rewriteConfig(writtenRewrite, match);
+  const mirrors = mirrorConfigs(rule, context);
   return {
     kind: 'forward',
-    destinations: (route.route ?? []).map((entry, _, all) => destinationConfig(entry, all.length === 1 ? 100 : (entry.weight ?? 0), namespace, context)),
+    destinations: route.map((entry) => destinationConfig(entry, route.length === 1 ? 100 : (entry.weight ?? 0), rule.namespace, context)),
+    ...(mirrors.length > 0 && { mirrors }),
     ...(rewrite !== undefined && { rewrite }),
   };
 }
 
 /** A single destination takes everything; of several, one with weight 0 takes nothing but stays in the list, which decides the order of header rules. */
 function destinationConfig(entry: HttpRouteDestination, weight: number, namespace: string, context: DestinationContext): DestinationConfig {
+  const target = destinationCluster(entry.destination, namespace, context);
   const headers = entry.headers === undefined ? undefined : headersConfig(entry.headers);
-  return { ...destinationCluster(entry.destination, namespace, context), weight, ...(headers !== undefined && { headers }) };
+  const service = concreteService(target.host, context);
+  const hashPolicy = service && context.hashPolicies.ofDestination(service, { ...target, portWritten: entry.destination.port !== undefined });
+  return { ...target, weight, ...(headers !== undefined && { headers }), ...(hashPolicy !== undefined && { hashPolicy }) };
 }
 
 function rewriteConfig(rewrite: NonNullable<HttpRoute['rewrite']>, match: RouteMatchConfig): RewriteConfig {

@@ -3,14 +3,19 @@
 import type { CorsPolicy } from '../resources/virtual-service/types.ts';
 import type { FilterSpec } from '../runtime/filter-spec.ts';
 import type { StringMatchConfig } from '../runtime/string-match.ts';
+import { faultPolicy } from './fault.ts';
 import type { HttpRule } from './http-rule.ts';
 import { fieldOrigin } from './http-rule.ts';
 import { stringMatch } from './route-match.ts';
 
 /** In registry order. */
 export function routeFilters(rule: HttpRule): readonly FilterSpec[] {
-  const { corsPolicy } = rule.route;
-  return corsPolicy === undefined ? [] : [{ name: 'cors', policy: corsFilterPolicy(corsPolicy), origin: fieldOrigin(rule, 'corsPolicy') }];
+  const { corsPolicy, fault } = rule.route;
+  const faults = fault && faultPolicy(fault);
+  return [
+    ...(faults === undefined ? [] : [{ name: 'fault', policy: faults, origin: fieldOrigin(rule, 'fault') }]),
+    ...(corsPolicy === undefined ? [] : [{ name: 'cors', policy: corsFilterPolicy(corsPolicy), origin: fieldOrigin(rule, 'corsPolicy') }]),
+  ];
 }
 
 /** Policy of the `cors` filter. */

@@ -2,10 +2,13 @@
 
 import type { HttpRoute } from '../resources/virtual-service/types.ts';
 import type { Origin } from '../runtime/origin.ts';
-import type { RouteConfig } from '../runtime/route.ts';
+import type { RetryConfig } from '../runtime/retry.ts';
+import type { ForwardAction, RouteConfig } from '../runtime/route.ts';
 import type { HttpRule, RuleMatch, SkippedRoute } from './http-rule.ts';
 import { fieldOrigin } from './http-rule.ts';
 import { originAt } from './located.ts';
+import type { DefaultRetries } from './retry.ts';
+import { retryConfig } from './retry.ts';
 import type { DestinationContext } from './route-action.ts';
 import { routeAction } from './route-action.ts';
 import { routeFilters } from './route-filters.ts';
@@ -24,6 +27,7 @@ export interface CompiledRoutes {
 export interface RouteContext {
   readonly client: RouteClient;
   readonly destinations: DestinationContext;
+  readonly retries: DefaultRetries;
   readonly trace: CompileTrace | undefined;
 }
 
@@ -55,23 +59,33 @@ function* alternatives(rules: readonly HttpRule[]): Generator<{ readonly rule: H
   }
 }
 
-function compileRoute(virtualService: string, rule: HttpRule, ruleMatch: RuleMatch | undefined, { destinations }: RouteContext): RouteConfig {
+function compileRoute(virtualService: string, rule: HttpRule, ruleMatch: RuleMatch | undefined, { destinations, retries }: RouteContext): RouteConfig {
   const match = ruleMatch === undefined ? MATCH_ALL : routeMatch(ruleMatch.match);
   const { timeout } = rule.route;
   const headers = rule.route.headers === undefined ? undefined : headersConfig(rule.route.headers);
+  const action = routeAction(rule, match, destinations);
+  const retry = action.kind === 'forward' ? routeRetry(rule, action, retries) : undefined;
   const origins = policyOrigins(rule);
   return {
     name: routeName(rule.route.name ?? '', ruleMatch?.match.name ?? ''),
     match,
-    action: routeAction(rule, match, destinations),
+    action,
     ...(headers !== undefined && { headers }),
     ...(timeout !== undefined && timeout > 0 && { timeoutMs: timeout }),
+    ...(retry !== undefined && { retry }),
     filters: routeFilters(rule),
     index: rule.index,
     origin: originAt(rule.place),
     virtualService,
     ...(origins !== undefined && { origins }),
   };
+}
+
+/** With several destinations Istio asks for another host whatever their balancers are. */
+function routeRetry(rule: HttpRule, { destinations }: ForwardAction, defaults: DefaultRetries): RetryConfig | null | undefined {
+  const sticky = destinations.length === 1 && destinations[0]?.hashPolicy !== undefined;
+  const written = rule.route.retries;
+  return written === undefined ? defaults.outbound(sticky) : retryConfig(written, fieldOrigin(rule, 'retries'), sticky);
 }
 
 function routeName(route: string, match: string): string {

@@ -77,7 +77,7 @@ function sliceAddresses({ metadata, spec }: Resource<EndpointSliceBody>, asked: 
     const address = endpoint.addresses[0];
     if (address === undefined) return [];
     const { targetRef, nodeName, zone } = endpoint;
-    const details = whoRunsAt(address, targetRef, { namespace: metadata.namespace, labels, zone }, asked);
+    const details = whoRunsAt(address, targetRef, { namespace: metadata.namespace, labels, nodeName, zone }, asked);
     return [{ address, ports, nodeName, podName: targetRef?.name, details }];
   });
 }
@@ -94,20 +94,29 @@ function endpointsAddresses({ metadata, spec }: Resource<EndpointsBody>, asked: 
     const ports = tcpPorts(subset.ports);
     const addresses: readonly EndpointAddress[] = asked.includeUnready ? [...subset.addresses, ...subset.notReadyAddresses] : subset.addresses;
     return addresses.map(({ ip, targetRef, nodeName }) => {
-      const details = whoRunsAt(ip, targetRef, { namespace: metadata.namespace, labels, zone: undefined }, asked);
+      const details = whoRunsAt(ip, targetRef, { namespace: metadata.namespace, labels, nodeName, zone: undefined }, asked);
       return { address: ip, ports, nodeName, podName: targetRef?.name, details };
     });
   });
+}
+
+/** What the slice says of an address besides the Pod it names. */
+interface WrittenPlace {
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly nodeName: string | undefined;
+  readonly zone: string | undefined;
 }
 
 /**
  * The Pod that the entry names, else the only Pod at the address that the Service selects, else what the slice's own
  * labels say: so that a snapshot of test services on one machine, where everybody has one address, can do without Pods.
  */
-function whoRunsAt(address: string, targetRef: ObjectReference | undefined, slice: { readonly namespace: string; readonly labels: Labels; readonly zone: string | undefined }, { selector, workloads }: AskedService): WorkloadDetails {
+function whoRunsAt(address: string, targetRef: ObjectReference | undefined, slice: WrittenPlace, { selector, workloads }: AskedService): WorkloadDetails {
   const named = targetRef?.name === undefined || (targetRef.kind ?? 'Pod') !== 'Pod' ? undefined : workloads.pod(targetRef.namespace ?? slice.namespace, targetRef.name);
   const pod = named ?? workloads.podAt(address, slice.namespace, selector);
-  return pod === undefined ? labelDetails(slice.labels, slice.namespace, slice.zone) : podDetails(pod, slice.zone);
+  if (pod !== undefined) return podDetails(pod, workloads.localityOf(pod, slice.zone));
+  return labelDetails(slice.labels, slice.namespace, workloads.nodeLocality(slice.nodeName, slice.zone));
 }
 
 function tcpPorts(ports: readonly EndpointPort[]): readonly NamedPort[] {

@@ -11,6 +11,7 @@ import { oldestFirst } from './order.ts';
 import { servicePortProtocol, writtenProtocol } from './protocol.ts';
 
 const EXPORT_TO_ANNOTATION = 'networking.istio.io/exportTo';
+const DISTRIBUTION_ANNOTATION = 'networking.istio.io/traffic-distribution';
 
 /** Kubernetes Services first, so that one wins over a ServiceEntry with its host; then by age. */
 export function meshServices(snapshot: Snapshot, mesh: MeshSettings, clusterDomain: string): readonly MeshService[] {
@@ -32,6 +33,7 @@ function kubernetesService(resource: Resource<ServiceSpec>, mesh: MeshSettings, 
 
 function createKubernetesService({ metadata, spec, source }: Resource<ServiceSpec>, mesh: MeshSettings, clusterDomain: string): MeshService {
   const alias = spec.type === 'ExternalName' ? spec.externalName : undefined;
+  const distribution = trafficDistribution(spec.trafficDistribution, metadata.annotations);
   return {
     host: kubernetesHost(metadata.name, metadata.namespace, clusterDomain).toLowerCase(),
     name: metadata.name,
@@ -42,6 +44,7 @@ function createKubernetesService({ metadata, spec, source }: Resource<ServiceSpe
     headless: spec.clusterIP === 'None',
     external: false,
     ...(alias !== undefined && { aliasOf: alias.toLowerCase().replace(/\.$/, '') }),
+    ...(distribution !== undefined && { distribution }),
     exportTo: annotatedExportTo(metadata.annotations[EXPORT_TO_ANNOTATION]) ?? mesh.serviceExportTo,
     source,
     declared: { kind: 'Service', spec },
@@ -58,6 +61,16 @@ function clusterAddresses({ clusterIP, clusterIPs }: ServiceSpec): readonly stri
   const addresses = new Set([clusterIP ?? '', ...(clusterIPs ?? [])]);
   return [...addresses].filter((address) => isIP(address) !== 0);
 }
+
+/** The field, in Kubernetes' own spelling, else Istio's older annotation, in any. Other values mean nothing in particular. */
+function trafficDistribution(field: string | undefined, annotations: Readonly<Record<string, string>>): MeshService['distribution'] {
+  if (field !== undefined && Object.hasOwn(DISTRIBUTIONS, field)) return { prefer: DISTRIBUTIONS[field]!, path: ['spec', 'trafficDistribution'] };
+  const annotation = annotations[DISTRIBUTION_ANNOTATION]?.toLowerCase();
+  const name = Object.keys(DISTRIBUTIONS).find((candidate) => candidate.toLowerCase() === annotation);
+  return name === undefined ? undefined : { prefer: DISTRIBUTIONS[name]!, path: ['metadata', 'annotations', DISTRIBUTION_ANNOTATION] };
+}
+
+const DISTRIBUTIONS: Readonly<Record<string, NonNullable<MeshService['distribution']>['prefer']>> = { PreferClose: 'same-zone', PreferSameZone: 'same-zone', PreferSameNode: 'same-node' };
 
 function annotatedExportTo(annotation: string | undefined): readonly string[] | undefined {
   const entries = (annotation ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
@@ -80,6 +93,7 @@ function entryServices(entries: readonly Resource<ServiceEntrySpec>[], mesh: Mes
 
 function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: MeshSettings): MeshService {
   const { metadata, spec, source } = entry;
+  const distribution = trafficDistribution(undefined, metadata.annotations);
   return {
     host,
     name: host,
@@ -89,6 +103,7 @@ function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: Mes
     resolution: entryResolution(spec.resolution),
     headless: false,
     external: spec.location !== 'MESH_INTERNAL',
+    ...(distribution !== undefined && { distribution }),
     exportTo: spec.exportTo ?? mesh.serviceExportTo,
     source,
     declared: { kind: 'ServiceEntry', entries: [entry] },

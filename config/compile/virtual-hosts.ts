@@ -2,6 +2,7 @@
 
 import { originOf } from '../load/types.ts';
 import type { RouteConfig, VirtualHostConfig } from '../runtime/route.ts';
+import type { CompileContext } from './context.ts';
 import { covers, isPartialWildcard, isWildcard, mostSpecific, wildcardsOver } from './host-match.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
@@ -25,6 +26,7 @@ export interface OutboundPort {
   readonly aliases: (host: string) => readonly MeshService[];
   readonly routes: (virtualService: PreparedVirtualService) => CompiledRoutes;
   readonly reuse: (virtualHost: VirtualHostConfig) => VirtualHostConfig;
+  readonly context: Pick<CompileContext, 'hashPolicies' | 'retries'>;
 }
 
 /** HTTP without a port in its URL means this one, and here hosts that no service has get their virtual host too. */
@@ -62,7 +64,7 @@ class VirtualHostBuilder {
     const owned = this.#ownedServices();
     const byOwner = groupByOwner(owned);
     for (const virtualService of this.#candidates(byOwner)) this.#addVirtualService(virtualService, byOwner.get(virtualService) ?? []);
-    for (const entry of byOwner.get(undefined) ?? []) this.#addService(entry, [defaultRoute(entry)]);
+    for (const entry of byOwner.get(undefined) ?? []) this.#addService(entry, [defaultRoute(entry, this.#input.context)]);
     return this.#virtualHosts.sort((a, b) => compareText(a.name, b.name));
   }
 
@@ -203,13 +205,16 @@ function hostVariants(host: string, { namespace, clusterDomain }: OutboundPort):
   return { exact: [host, `${host}.`], shorter: [...bare, qualified, `${qualified}.svc`] };
 }
 
-function defaultRoute({ service, port }: OwnedService): RouteConfig {
+function defaultRoute({ service, port }: OwnedService, { hashPolicies, retries }: OutboundPort['context']): RouteConfig {
   const host = service.host;
   const cluster = outboundCluster(port.number, '', service.aliasOf ?? host);
+  const hashPolicy = hashPolicies.ofService(service, port.number);
+  const retry = retries.outbound(hashPolicy !== undefined);
   return {
     name: 'default',
     match: MATCH_ALL,
-    action: { kind: 'forward', destinations: [{ cluster, weight: 1, host, port: port.number, subset: '' }] },
+    action: { kind: 'forward', destinations: [{ cluster, weight: 1, host, port: port.number, subset: '', ...(hashPolicy !== undefined && { hashPolicy }) }] },
+    ...(retry !== undefined && { retry }),
     filters: [],
     index: -1,
     origin: originOf(service.source),

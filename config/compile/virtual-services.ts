@@ -8,6 +8,7 @@ import type { HttpRule } from './http-rule.ts';
 import { delegatedRules } from './delegates.ts';
 import { isWildcard, mostSpecific } from './host-match.ts';
 import type { MeshSettings } from './mesh.ts';
+import { writtenMirrors } from './mirrors.ts';
 import { MESH_GATEWAY, resolveGateway, resolveHost } from './names.ts';
 import { compareAge } from './order.ts';
 import { isExportedTo } from './visibility.ts';
@@ -140,10 +141,8 @@ function rulesOf(resource: Resource<VirtualServiceSpec>, route: HttpRoute, index
 function destinationHosts(spec: VirtualServiceSpec, rules: readonly HttpRule[], namespace: string, clusterDomain: string): readonly string[] {
   const hosts = new Set<string>();
   for (const rule of rules) {
-    const mirrors = [rule.route.mirror, ...(rule.route.mirrors ?? []).map((mirror) => mirror.destination)];
-    for (const destination of [...(rule.route.route ?? []).map((route) => route.destination), ...mirrors]) {
-      if (destination !== undefined) hosts.add(resolveHost(destination.host, rule.namespace, clusterDomain));
-    }
+    for (const { destination } of rule.route.route ?? []) hosts.add(resolveHost(destination.host, rule.namespace, clusterDomain));
+    for (const mirror of writtenMirrors(rule)) hosts.add(resolveHost(mirror.destination.host, mirror.namespace, clusterDomain));
   }
   for (const route of [...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap((entry) => entry.route ?? [])) {
     hosts.add(resolveHost(route.destination.host, namespace, clusterDomain));

@@ -6,12 +6,15 @@ import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
 import type { EndpointConfig } from '../runtime/endpoint.ts';
 import type { Labels } from './labels.ts';
 import { isEmpty, LabelIndex } from './labels.ts';
+import { labelledLocality, topologyLocality } from './locality.ts';
 import { workloadFacts } from './workload-facts.ts';
 
 /** What an endpoint's address does not say: who runs there. */
 export interface WorkloadDetails {
   readonly labels: Labels;
   readonly facts: Pick<EndpointConfig, 'locality' | 'workload' | 'tlsMode'>;
+  /** Of a WorkloadEntry. */
+  readonly network?: string;
 }
 
 export interface Workloads {
@@ -20,6 +23,11 @@ export interface Workloads {
   podAt(address: string, namespace: string, selector: Labels | undefined): Resource<PodBody> | undefined;
   /** Pods of the namespace with these labels (not empty). */
   selectPods(namespace: string, selector: Labels): readonly Resource<PodBody>[];
+  entry(namespace: string, name: string): Resource<WorkloadEntrySpec> | undefined;
+  /** Of the Pod's own labels, else of its Node's, else the zone alone; empty where nothing is known. */
+  localityOf(pod: Resource<PodBody>, zone?: string): string;
+  /** By the labels of the Node of that name, else the zone alone. */
+  nodeLocality(nodeName: string | undefined, zone?: string): string;
   selectEntries(namespace: string, selector: Labels): readonly Resource<WorkloadEntrySpec>[];
 }
 
@@ -29,7 +37,15 @@ export function indexWorkloads(snapshot: Snapshot): Workloads {
   const byAddress = once(() => indexByAddress(snapshot.pods));
   const pods = once(() => new LabelIndex(snapshot.pods, (pod) => pod.metadata.namespace, (pod) => pod.metadata.labels));
   const entries = once(() => new LabelIndex(snapshot.workloadEntries, (entry) => entry.metadata.namespace, entryLabels));
+  const nodes = once(() => new Map(snapshot.nodes.map((node) => [node.metadata.name, topologyLocality(node.metadata.labels)])));
+  const nodeLocality = (nodeName: string | undefined, zone = ''): string => {
+    const locality = nodeName === undefined ? '' : (nodes().get(nodeName) ?? '');
+    return locality === '' && zone !== '' ? `/${zone}` : locality;
+  };
   return {
+    nodeLocality,
+    localityOf: (pod, zone) => labelledLocality(pod.metadata.labels) || nodeLocality(pod.spec.spec.nodeName, zone),
+    entry: (namespace, name) => snapshot.workloadEntries.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
     pod: (namespace, name) => byName().get(`${namespace}/${name}`),
     podAt: (address, namespace, selector) => {
       if (selector === undefined || isEmpty(selector)) return byAddress().get(address) ?? undefined;
@@ -68,15 +84,15 @@ export function entryLabels({ metadata, spec }: Resource<WorkloadEntrySpec>): La
 }
 
 /** A Pod that a reload did not change is the same object, so what is said about it stays said. */
-const knownPods = new WeakMap<Resource<PodBody>, { readonly zone: string; readonly details: WorkloadDetails }>();
+const knownPods = new WeakMap<Resource<PodBody>, { readonly locality: string; readonly details: WorkloadDetails }>();
 
-export function podDetails(pod: Resource<PodBody>, zone = ''): WorkloadDetails {
+export function podDetails(pod: Resource<PodBody>, locality: string): WorkloadDetails {
   const known = knownPods.get(pod);
-  if (known?.zone === zone) return known.details;
+  if (known?.locality === locality) return known.details;
   const { labels, namespace, name } = pod.metadata;
   const serviceAccount = pod.spec.spec.serviceAccountName ?? 'default';
-  const details = describeWorkload(labels, podLocality(labels, zone), { podName: name, namespace, serviceAccount });
-  knownPods.set(pod, { zone, details });
+  const details = describeWorkload(labels, locality, { podName: name, namespace, serviceAccount });
+  knownPods.set(pod, { locality, details });
   return details;
 }
 
@@ -86,19 +102,21 @@ export function entryDetails(entry: Resource<WorkloadEntrySpec>): WorkloadDetail
 
 /** `endpoints[]` of a ServiceEntry and WorkloadEntries: a service account alone means that it has a sidecar (istio-api.md 5.2). */
 export function writtenEndpointDetails(spec: WorkloadEntrySpec, labels: Labels, namespace: string, name?: string): WorkloadDetails {
-  const { serviceAccount, locality } = spec;
+  const { serviceAccount, network = '' } = spec;
+  const locality = (spec.locality ?? '') || labelledLocality(labels);
+  const reached = network === '' ? {} : { network };
   // A mere address says nothing about who is there.
-  if (name === undefined && serviceAccount === undefined && Object.keys(labels).length === 0) return { labels, facts: { locality: locality ?? '', workload: {}, tlsMode: 'disabled' } };
+  if (name === undefined && serviceAccount === undefined && Object.keys(labels).length === 0) return { ...reached, labels, facts: { locality, workload: {}, tlsMode: 'disabled' } };
   const identity = { namespace, ...(name !== undefined && { podName: name }), ...(serviceAccount !== undefined && { serviceAccount }) };
-  const details = describeWorkload(labels, locality ?? '', identity);
+  const details = { ...reached, ...describeWorkload(labels, locality, identity) };
   const meshed = serviceAccount !== undefined && !(TLS_MODE_LABEL in labels);
   return meshed ? { ...details, facts: { ...details.facts, tlsMode: 'istio' } } : details;
 }
 
 /** For an address with no Pod: only labels, as far as there are any. */
-export function labelDetails(labels: Labels, namespace: string, zone = ''): WorkloadDetails {
+export function labelDetails(labels: Labels, namespace: string, placed: string): WorkloadDetails {
   const known = Object.keys(labels).length > 0;
-  const facts = { locality: podLocality(labels, zone), workload: known ? workloadFacts({ namespace, labels }) : {}, tlsMode: tlsMode(labels) };
+  const facts = { locality: labelledLocality(labels) || placed, workload: known ? workloadFacts({ namespace, labels }) : {}, tlsMode: tlsMode(labels) };
   return { labels, facts };
 }
 
@@ -110,13 +128,6 @@ function describeWorkload(labels: Labels, locality: string, identity: { readonly
 
 function tlsMode(labels: Labels): EndpointConfig['tlsMode'] {
   return labels[TLS_MODE_LABEL] === 'istio' ? 'istio' : 'disabled';
-}
-
-/** The label writes `region.zone.subzone` because a label value cannot hold `/`; an EndpointSlice knows the zone alone. */
-function podLocality(labels: Labels, zone: string): string {
-  const label = labels['istio-locality'];
-  if (label !== undefined) return label.includes('/') ? label : label.replaceAll('.', '/');
-  return zone === '' ? '' : `/${zone}`;
 }
 
 /** `null` marks an address that several Pods share (host network, or test services on one machine). */

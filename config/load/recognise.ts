@@ -17,7 +17,7 @@ const ourGroups: ReadonlySet<string> = new Set(collectionNames.flatMap((name) =>
 const ourKinds: readonly string[] = [...byKind.keys(), 'ConfigMap'];
 
 /** Real kinds of groups that hold ours too, so that a near miss of ours is told from them. */
-const otherKinds: ReadonlySet<string> = new Set(['EnvoyFilter', 'Node', 'Event', 'Binding', 'ServiceAccount', 'PodTemplate', 'LimitRange', 'ResourceQuota', 'ComponentStatus', 'PersistentVolume', 'PersistentVolumeClaim', 'ReplicationController']);
+const otherKinds: ReadonlySet<string> = new Set(['EnvoyFilter', 'Event', 'Binding', 'ServiceAccount', 'PodTemplate', 'LimitRange', 'ResourceQuota', 'ComponentStatus', 'PersistentVolume', 'PersistentVolumeClaim', 'ReplicationController']);
 
 const envoyFilterAdvice = 'an EnvoyFilter patches Envoy and has no effect here; use VirtualService, DestinationRule, Gateway, Telemetry or AuthorizationPolicy for what it does';
 

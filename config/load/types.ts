@@ -67,6 +67,8 @@ export interface Snapshot {
   readonly pods: readonly Resource<PodBody>[];
   /** Name and labels only. */
   readonly namespaces: readonly Resource<Record<string, never>>[];
+  /** Name and labels only: where Pods are. */
+  readonly nodes: readonly Resource<Record<string, never>>[];
   readonly secrets: readonly Resource<SecretBody>[];
   /** ConfigMap istio-system/istio, key `mesh`; at most one. */
   readonly meshConfig: Resource<MeshConfigSpec> | undefined;

@@ -6,6 +6,7 @@ import { endpoints, endpointSlice } from './endpoint-slice.ts';
 import { gateway } from './gateway.ts';
 import type { KindParser } from './kind.ts';
 import { namespace } from './namespace.ts';
+import { node } from './node.ts';
 import { peerAuthentication } from './peer-authentication.ts';
 import { pod } from './pod.ts';
 import { proxyConfig } from './proxy-config.ts';
@@ -38,6 +39,7 @@ export const collections = {
   endpoints,
   pods: pod,
   namespaces: namespace,
+  nodes: node,
   secrets: secret,
 } as const;
 

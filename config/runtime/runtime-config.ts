@@ -28,6 +28,8 @@ export interface NodeConfig {
   readonly clusterDomain: string;
   readonly trustDomain: string;
   readonly rootNamespace: string;
+  /** `region/zone/subzone`, as far as known: what nearness of endpoints is measured from. Absent: unknown. */
+  readonly locality?: string;
   /** This workload as metrics name it. */
   readonly workload: WorkloadConfig;
 }

@@ -50,10 +50,10 @@ t.test('the command', async (t) => {
   });
 
   await t.test('warnings do not fail', async (t) => {
-    const warned = file('warned.yaml', `${service}---\n${virtualService}    retries: {attempts: 2}\n`);
+    const warned = file('warned.yaml', `${service}---\n${virtualService}    match: [{uri: {prefix: /}, statPrefix: a}]\n`);
     const { code, stdout } = await outrider(['validate', warned]);
     t.equal(code, 0);
-    t.equal(stdout, `${warned}:14:5: VirtualService default/v: spec.http[0].retries: warning: is not enforced by this version: a request is tried once\n0 errors, 1 warnings\n`);
+    t.equal(stdout, `${warned}:14:44: VirtualService default/v: spec.http[0].match[0].statPrefix: warning: is not enforced by this version: no counters of its own are kept\n0 errors, 1 warnings\n`);
   });
 
   await t.test('--json', async (t) => {
