@@ -3,10 +3,13 @@
 import type { CompileTrace } from '../../../config/compile/trace.ts';
 import type { Snapshot } from '../../../config/load/types.ts';
 import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
+import type { EndpointConfig } from '../../../config/runtime/endpoint.ts';
+import type { FilterSpec } from '../../../config/runtime/filter-spec.ts';
 import type { ListenerConfig } from '../../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
 import { FilterChain } from '../../../filters/chain.ts';
+import type { FaultPolicy } from '../../../filters/http/fault.ts';
 import { createFilters } from '../../../filters/registry.ts';
 import { createEventClock } from '../../base/event-clock.ts';
 import { DomainMap } from '../../base/domain-map.ts';
@@ -183,6 +186,7 @@ class Walk {
       ...known,
       endpoints: cluster.endpoints.map((endpoint) => endpointText(endpoint.address, endpoint.port)),
       workloads: cluster.endpoints.map(({ workload }) => workload.name ?? workload.canonicalService ?? ''),
+      ...placesOf(cluster.endpoints),
       discovery: cluster.discovery,
       failure: unreachable(cluster),
     };
@@ -217,10 +221,29 @@ function createRuntime({ routeTables }: RuntimeConfig): Runtime {
   return { tables, portless, clusters: new Clusters(STILL) };
 }
 
-/** Of what filters leave to chance, only what is certain happens here. */
+/** What tells endpoints apart when one is picked, beside their load. */
+function placesOf(endpoints: readonly EndpointConfig[]): Pick<ExplainedDestination, 'localities' | 'priorities' | 'localityWeights'> {
+  const differ = (values: readonly unknown[]): boolean => values.some((value) => value !== values[0]);
+  const localities = endpoints.map(({ locality }) => locality);
+  const priorities = endpoints.map(({ priority = 0 }) => priority);
+  const weights = endpoints.map(({ localityWeight = 0 }) => localityWeight);
+  return {
+    ...(differ(localities) && { localities }),
+    ...(differ(priorities) && { priorities }),
+    ...(weights.some((weight) => weight > 0) && { localityWeights: weights }),
+  };
+}
+
+/** Of what filters leave to chance, only what is certain happens here; a delay changes nothing but the time. */
 function certainFilters({ filters: specs }: RouteConfig): FilterChain | undefined {
-  const filters = createFilters(specs, { random: () => 1 - Number.EPSILON, now: () => 0, setTimer: () => ({ cancel: () => {} }) });
+  const filters = createFilters(specs.map(withoutDelay), { random: () => 1 - Number.EPSILON, now: () => 0, setTimer: () => ({ cancel: () => {} }) });
   return filters.length === 0 ? undefined : new FilterChain(filters, () => {});
+}
+
+function withoutDelay(spec: FilterSpec): FilterSpec {
+  if (spec.name !== 'fault') return spec;
+  const { delay: _delay, ...policy } = spec.policy as FaultPolicy;
+  return { ...spec, policy };
 }
 
 /** What a picked cluster answers where it has no host to give; names are not resolved to find out. */

@@ -38,6 +38,10 @@ export interface ExplainedPolicy {
   /** In the words of the Istio field, durations as text; null where nothing applies. */
   readonly value: unknown;
   readonly origin: Source | 'default';
+  /** Where in the origin's resource: `spec.subsets[0].trafficPolicy.outlierDetection`. */
+  readonly path?: string;
+  /** Members that come from elsewhere, by their path in `value`: `tcp.connectTimeout`. */
+  readonly origins?: Readonly<Record<string, Source | 'default'>>;
   /** Present where this version does not act on it (or on a part of it). */
   readonly notEnforced?: string;
 }
@@ -52,6 +56,12 @@ export interface ExplainedDestination {
   readonly endpoints: readonly string[];
   /** Who runs at each endpoint, as far as known; same order. */
   readonly workloads: readonly string[];
+  /** Where each endpoint is, same order; present where they are not all in one place (or of unknown place). */
+  readonly localities?: readonly string[];
+  /** 0 is preferred; the others get what it cannot take. Same order; present where they differ. */
+  readonly priorities?: readonly number[];
+  /** Share of each endpoint's locality among those of its priority; same order. Present where localities have shares. */
+  readonly localityWeights?: readonly number[];
   readonly discovery: string | null;
   /** What the proxy answers when this destination is picked and cannot be reached. */
   readonly failure: ExplainedResponse | null;

@@ -52,12 +52,13 @@ function renderOutcome({ destinations, response, upstreamRequest, request }: Exp
   ];
 }
 
-function renderDestination({ host, port, subset, weight, cluster, endpoints, workloads, discovery, failure }: ExplainedDestination, all: readonly ExplainedDestination[]): string[] {
+function renderDestination(destination: ExplainedDestination, all: readonly ExplainedDestination[]): string[] {
+  const { host, port, subset, weight, cluster, endpoints, workloads, discovery, failure } = destination;
   const total = all.reduce((sum, destination) => sum + destination.weight, 0);
   const share = all.length === 1 ? '' : `${percent(weight, total)}  `;
   const name = host === '' ? cluster : `${host}:${port}${subset === '' ? '' : ` subset ${subset}`}`;
   const lines = [`  ${share}${name}${host === '' ? '' : `  (${cluster})`}`];
-  for (const [index, endpoint] of endpoints.entries()) lines.push(`      ${endpoint}${describe(workloads[index] ?? '', discovery)}`);
+  for (const [index, endpoint] of endpoints.entries()) lines.push(`      ${endpoint}${describe(workloads[index] ?? '', discovery)}${place(destination, index)}`);
   if (failure !== null && all.length > 1) lines.push(`      cannot be reached: ${renderResponse(failure)}`);
   return lines;
 }
@@ -66,6 +67,17 @@ function describe(workload: string, discovery: string | null): string {
   if (discovery === 'ORIGINAL_DST') return '  where the request was going by itself';
   if (discovery === 'DNS' || discovery === 'DNS_ROUND_ROBIN') return '  resolved by DNS';
   return workload === '' ? '' : `  ${workload}`;
+}
+
+/** Where an endpoint is and when it is picked, as far as they are not all alike. */
+function place({ localities, priorities, localityWeights }: ExplainedDestination, index: number): string {
+  const locality = localities?.[index];
+  const parts = [
+    ...(locality === undefined ? [] : [locality === '' ? 'locality unknown' : locality]),
+    ...(priorities === undefined ? [] : [`priority ${priorities[index] ?? 0}`]),
+    ...(localityWeights === undefined ? [] : [`share ${localityWeights[index] ?? 0}`]),
+  ];
+  return parts.length === 0 ? '' : `  ${parts.join(', ')}`;
 }
 
 function percent(weight: number, total: number): string {
@@ -84,10 +96,14 @@ function renderPolicies({ policies }: Explanation): string[] {
   return ['Policies', ...columns(rows).map((line) => `  ${line}`)];
 }
 
-function renderPolicy({ value, origin, notEnforced }: ExplainedPolicy): string {
-  const text = value === null ? 'none' : renderValue(value);
-  const source = origin === 'default' ? (value === null ? '' : '  default') : from(origin).replace(/^, from /, '  ');
-  return `${text}${notEnforced === undefined ? '' : `  (${notEnforced})`}${source}`;
+function renderPolicy({ value, origin, path, origins = {}, notEnforced }: ExplainedPolicy): string {
+  if (value === null) return 'none';
+  const members = Object.entries(origins).map(([member, source]) => `, ${member}: ${sourceText(source)}`);
+  return `${renderValue(value)}${notEnforced === undefined ? '' : `  (${notEnforced})`}  ${sourceText(origin, path)}${members.join('')}`;
+}
+
+function sourceText(origin: Source | 'default', path?: string): string {
+  return origin === 'default' ? 'default' : `${origin.resource}${path === undefined ? '' : ` ${path}`} ${origin.file}:${origin.line}`;
 }
 
 /** YAML's flow style, which is how one would write it on one line. */

@@ -73,15 +73,15 @@ t.test('as data', async (t) => {
     });
     t.match(found.policies, {
       timeout: { value: '1500ms' },
-      retries: { value: { attempts: 3, perTryTimeout: '2s' }, notEnforced: 'not enforced yet' },
-      fault: { value: { delay: { fixedDelay: '7s', percentage: { value: 10 } } }, notEnforced: 'not enforced yet' },
-      mirror: { value: [{ destination: { host: 'ratings' }, percentage: { value: 100 } }], notEnforced: 'not enforced yet' },
+      retries: { value: { attempts: 3, perTryTimeout: '2s', retryOn: 'connect-failure,refused-stream,unavailable,cancelled' } },
+      fault: { value: { delay: { fixedDelay: '7s', percentage: { value: 10 } } } },
+      mirror: { value: [{ destination: { host: 'ratings' }, percentage: { value: 100 } }] },
       cors: { value: { allowOrigins: [{ exact: 'https://x.example' }], maxAge: '86400s' } },
       headers: { value: { request: { set: { 'x-who': 'me' } } } },
       rewrite: { value: { uri: '/new/', authority: 'other.example' } },
       loadBalancer: { value: { simple: 'RANDOM' }, origin: { resource: 'DestinationRule default/reviews' } },
-      connectionPool: { value: { tcp: { connectTimeout: '3s', maxConnections: 9 } }, notEnforced: 'tcp.maxConnections: not enforced yet' },
-      outlierDetection: { value: { interval: '5s' }, notEnforced: 'not enforced yet' },
+      connectionPool: { value: { tcp: { connectTimeout: '3s', maxConnections: 9 } } },
+      outlierDetection: { value: { interval: '5s', consecutive5xxErrors: 5, baseEjectionTime: '30s', maxEjectionPercent: 10 } },
       tls: { value: { mode: 'AUTO' }, origin: 'default' },
     });
     for (const name of ['timeout', 'retries', 'fault', 'mirror', 'cors', 'headers', 'rewrite'] as const) {
@@ -139,7 +139,8 @@ t.test('as data', async (t) => {
     t.same(await facts('http://www.example.com/'), [{ port: 80, because: "HTTP's default" }, 'unknown', '*', null, 'allow_any']);
     const passed = await ask('GET', 'http://www.example.com:8080/');
     t.match(passed.destinations, [{ cluster: 'PassthroughCluster', discovery: 'ORIGINAL_DST', endpoints: ['www.example.com:8080'] }]);
-    t.match(passed.policies.retries, { value: { attempts: 2, retryOn: 'connect-failure,refused-stream,unavailable,cancelled' }, origin: 'default' });
+    t.same(passed.policies.retries, { value: { attempts: 0 }, origin: 'default' }, 'what is passed through is not retried');
+    t.match((await ask('GET', 'http://ratings/')).policies.retries, { value: { attempts: 2, retryOn: 'connect-failure,refused-stream,unavailable,cancelled' }, origin: 'default' });
   });
 });
 
@@ -192,15 +193,15 @@ Forwarded to
 
 Policies
   timeout           none
-  retries           {attempts: 2, retryOn: "connect-failure,refused-stream,unavailable,cancelled"}  (not enforced yet)  default
+  retries           {attempts: 2, retryOn: "connect-failure,refused-stream,unavailable,cancelled", backoff: 25ms, retryIgnorePreviousHosts: true, retryRemoteLocalities: false}  default
   fault             none
   mirror            none
   cors              none
   headers           none
   rewrite           none
-  loadBalancer      {simple: RANDOM}  DestinationRule default/reviews mesh.yaml:N
-  connectionPool    {tcp: {maxConnections: 9, connectTimeout: 3s}}  (tcp.maxConnections: not enforced yet)  DestinationRule default/reviews mesh.yaml:N
-  outlierDetection  {interval: 5s}  (not enforced yet)  DestinationRule default/reviews mesh.yaml:N
+  loadBalancer      {simple: RANDOM}  DestinationRule default/reviews spec.trafficPolicy.loadBalancer mesh.yaml:N
+  connectionPool    {tcp: {maxConnections: 9, connectTimeout: 3s}}  DestinationRule default/reviews spec.trafficPolicy.connectionPool mesh.yaml:N
+  outlierDetection  {consecutive5xxErrors: 5, interval: 5s, baseEjectionTime: 30s, maxEjectionPercent: 10, minHealthPercent: 0}  DestinationRule default/reviews spec.trafficPolicy.outlierDetection mesh.yaml:N
   tls               {mode: AUTO}  default
 `,
   );
