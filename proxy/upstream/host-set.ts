@@ -67,10 +67,10 @@ export class HostSet<H extends HostSetHost> implements LoadBalancer<H> {
     for (let draws = 0; draws <= MAX_DRAWS; draws++) {
       const level = this.#drawLevel(loads, request?.hashKey);
       const picked = level.balancer.pick(request);
-      host = picked ?? host;
-      if (picked === undefined || tried?.includes(picked) === true) continue;
+      if (picked === undefined) continue;
       if (level.panic) this.#deps.onPanic?.();
-      return picked;
+      if (tried?.includes(picked) !== true) return picked;
+      host = picked;
     }
     return host;
   }

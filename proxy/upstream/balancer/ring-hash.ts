@@ -65,7 +65,7 @@ function sortPoints({ hi, lo, host }: Ring): Ring {
 
 function insertPoint(ring: Ring, end: number, hi: number, lo: number, host: number): void {
   let place = end;
-  for (; place > 0 && isBefore(ring, place - 1, hi, lo) === false; place--) {
+  for (; place > 0 && !isBefore(ring, place - 1, hi, lo); place--) {
     ring.hi[place] = ring.hi[place - 1] as number;
     ring.lo[place] = ring.lo[place - 1] as number;
     ring.host[place] = ring.host[place - 1] as number;

@@ -34,9 +34,14 @@ export class SlowStartBalancer<H extends HostSetHost> implements LoadBalancer<H>
   }
 
   healthChanged(): void {
-    const { now } = this.#deps;
     this.#warmAtMs = this.#hosts.reduce((latest, { warmSinceMs }) => Math.max(latest, warmSinceMs + this.#warmup.durationMs), -Infinity);
-    if (now() >= this.#warmAtMs) return;
-    this.#warming ??= new EdfBalancer(this.#hosts, this.#deps, (host) => this.#fullWeight(host) * warmupFactor(now() - host.warmSinceMs, this.#warmup));
+    if (this.#deps.now() >= this.#warmAtMs) return;
+    this.#warming ??= new EdfBalancer(this.#hosts, this.#deps, (host) => this.#weightNow(host));
+  }
+
+  /** A sick host, which only panic picks, does not warm up. */
+  #weightNow(host: H): number {
+    const weight = this.#fullWeight(host);
+    return host.healthy ? weight * warmupFactor(this.#deps.now() - host.warmSinceMs, this.#warmup) : weight;
   }
 }
