@@ -4,16 +4,12 @@ import t from 'tap';
 import { cases } from './cases/index.ts';
 import { ScriptedUpstream } from './play/upstream.ts';
 import { runTable } from './run-table.ts';
-import { freePort, hangingPort } from './targets/backends.ts';
+import { startBackends } from './targets/backends.ts';
 import { startOutrider } from './targets/outrider.ts';
 
 await t.test('the table on Outrider', async (t) => {
   const upstream = new ScriptedUpstream();
-  const hanging = await hangingPort();
-  t.teardown(() => {
-    upstream.close();
-    hanging.close();
-  });
-  const target = await startOutrider(t, { upstream: await upstream.listen(), refused: await freePort(), hanging: hanging.port });
-  await runTable(t, 'outrider', target, upstream, cases);
+  const backends = await startBackends(upstream);
+  t.teardown(() => backends.close());
+  await runTable(t, 'outrider', await startOutrider(t, backends.ports), upstream, cases);
 });

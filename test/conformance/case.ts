@@ -23,17 +23,28 @@ export type ClientStep =
   | string
   /** Bytes made of `unit` repeated `times`, so that tables stay readable. */
   | { readonly repeat: string; readonly times: number }
-  /** Wait until the upstream has begun a request, or until the client has its first complete answer. */
-  | { readonly until: 'upstream' | 'answer' }
+  /** Wait until the upstream has begun that many requests of the case (one, unless said). */
+  | { readonly until: 'upstream'; readonly requests?: number }
+  /** Wait until the client has that many complete answers (one, unless said), 1xx included. */
+  | { readonly until: 'answer'; readonly answers?: number }
+  /** Wait until the proxy has ended the first upstream connection of the case. */
+  | { readonly until: 'dropped' }
+  /** A request on a connection of its own, opened now and kept open to the end of the case; its answer is not looked at. */
+  | { readonly aside: string }
   | { readonly waitMs: number }
   /** Half-close, or cut the connection with a RST. */
   | { readonly end: true }
   | { readonly reset: true };
 
+/** Ports at which the scripted upstream listens. */
+export type ScriptedEndpoint = 'upstream' | 'second';
+
 /** The upstream's part in one request. */
 export interface UpstreamTurn {
   /** Begin when the request head has come, or (default) when the whole request has. */
   readonly on?: 'head' | 'request';
+  /** Only for a request that reaches this endpoint; absent: for the next one wherever it arrives. */
+  readonly at?: ScriptedEndpoint;
   readonly steps: readonly UpstreamStep[];
 }
 
@@ -57,14 +68,22 @@ export interface ExpectedAnswer {
   readonly status: number;
   /** Value, pattern, or null for "must not be there". */
   readonly headers?: Readonly<Record<string, string | RegExp | null>>;
+  /** The whole head below the status line, in order; of `date` and `server`, which have tests of their own, only the names. */
+  readonly head?: readonly string[];
   readonly body?: string | RegExp;
   /** The body stops short of what its framing promised. */
   readonly cut?: boolean;
 }
 
 export interface ExpectedUpstream {
-  /** Requests begun. */
-  readonly requests: number;
+  /** Requests begun; absent: not counted. */
+  readonly requests?: number;
+  /** Connections that carried them. */
+  readonly connections?: number;
+  /** Where the requests arrived, in order: `A` is the first endpoint seen, `B` the second. */
+  readonly hosts?: string;
+  /** One pattern per request, in the order of their heads, for its own bytes. */
+  readonly each?: readonly RegExp[];
   /** Found in the bytes of all connections together (header names compare without case). */
   readonly has?: readonly RegExp[];
   readonly lacks?: readonly RegExp[];
@@ -77,11 +96,13 @@ export interface ExpectedUpstream {
 export interface ExpectedLog {
   readonly code: number;
   /** Short response flags, `-` for none. */
-  readonly flags: string;
+  readonly flags?: string;
   readonly details?: string | RegExp;
   /** `METHOD PATH PROTOCOL` as the line has it between its first quotes. */
   readonly request?: string;
   readonly authority?: string;
   readonly route?: string;
   readonly userAgent?: string | RegExp;
+  /** Name of the endpoint (`upstream`, `refused` …), `-` for none. */
+  readonly upstreamHost?: string | RegExp;
 }

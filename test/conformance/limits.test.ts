@@ -15,7 +15,7 @@ import { startTarget } from './targets/process.ts';
 import type { Backends } from './targets/target.ts';
 
 await t.test('row 43: whatever a client writes, each line of the JSON log is one object', async (t) => {
-  const target = await startOutrider(t, await backends(t), ['--access-log-format', 'json']);
+  const target = await startOutrider(t, await backends(t), { args: ['--access-log-format', 'json'] });
   const agents = ['plain', 'a" "b', 'back\\slash', 'tab\there', 'utf8 \xc3\xa9', 'bytes \x80\xff', '{"forged":"yes"}', "quote'"];
   for (const agent of agents) await ask(target.port, `GET /a"b?c="d HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nUser-Agent: ${agent}\r\nX-Request-Id: ${agent}\r\n\r\n`);
   await ask(target.port, 'broken\r\n\r\n');
@@ -33,12 +33,13 @@ await t.test('row 49: without free file descriptors the proxy stops accepting, a
   const folder = mkdtempSync(join(tmpdir(), 'outrider-limits-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const config = join(folder, 'snapshot.yaml');
-  writeFileSync(config, tableSnapshot(await backends(t)));
+  const behind = await backends(t);
+  writeFileSync(config, tableSnapshot(behind));
   const port = await freePort();
   const off = ['inbound', 'admin', 'health', 'metrics'].flatMap((name) => [`--${name}-port`, 'off']);
   const run = [MAIN, 'run', '--config', config, '--bind', '127.0.0.1', '--outbound-port', String(port), ...off, '--access-log', 'off'];
   const args = ['-c', 'ulimit -n 200; exec "$0" "$@"', process.execPath, ...run];
-  const target = await startTarget({ command: '/bin/sh', args, port, logFile: join(folder, 'none') });
+  const target = await startTarget({ backends: behind, command: '/bin/sh', args, port, logFile: join(folder, 'none') });
   t.teardown(() => target.stop());
   t.equal(await statusOf(port), 200, 'it serves');
 
@@ -54,7 +55,7 @@ async function backends(t: Test): Promise<Backends> {
   const upstream = new ScriptedUpstream();
   t.teardown(() => upstream.close());
   const dead = await freePort();
-  return { upstream: await upstream.listen(), refused: dead, hanging: dead };
+  return { upstream: await upstream.listen(), second: dead, refused: dead, hanging: dead };
 }
 
 async function statusOf(port: number): Promise<number> {

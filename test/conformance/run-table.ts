@@ -7,7 +7,7 @@ import { differences } from './play/check.ts';
 import { outcomes, type Proxy } from './play/outcomes.ts';
 import { play, type Observed } from './play/play.ts';
 import type { ScriptedUpstream } from './play/upstream.ts';
-import type { Target } from './targets/target.ts';
+import type { Backends, Target } from './targets/target.ts';
 
 interface Played {
   readonly case: Case;
@@ -29,16 +29,16 @@ export async function runTable(t: Test, proxy: Proxy, target: Target, upstream: 
   t.ok(target.alive(), `the proxy lives: ${target.output().slice(-2000)}`);
   const lines = await collectLog(proxy, target, played);
   for (const each of played) {
-    const found = verdict(proxy, each, lines);
+    const found = verdict(proxy, each, lines, target.backends);
     t.same(found, [], `${each.case.row}: ${each.case.name}`);
   }
 }
 
-function verdict(proxy: Proxy, { case: each, observed }: Played, lines: readonly LogLine[]): string[] {
+function verdict(proxy: Proxy, { case: each, observed }: Played, lines: readonly LogLine[], backends: Backends): string[] {
   const own = lines.filter((line) => belongs(line, observed));
   const attempts = outcomes(each, proxy).map((expected) => [
     ...differences(observed, expected),
-    ...(expected.log === undefined ? [] : logDifferences(own, expected.log)),
+    ...(expected.log === undefined ? [] : logDifferences(own, expected.log, backends)),
   ]);
   return attempts.find((found) => found.length === 0) ?? attempts[0] ?? [];
 }

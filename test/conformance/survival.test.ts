@@ -69,7 +69,7 @@ await t.test('survival', async (t) => {
     server.close();
   });
   const dead = await freePort();
-  const target = await startOutrider(t, { upstream, refused: dead, hanging: dead }, ['--access-log', 'off']);
+  const target = await startOutrider(t, { upstream, second: dead, refused: dead, hanging: dead }, { args: ['--access-log', 'off'] });
   const { proxy } = target;
   const slowHead = watchSlowHead(target.port);
 

@@ -1,6 +1,7 @@
 /** Reads Istio's text access log back into fields, and compares lines with what a row expects. */
 
 import type { ExpectedLog } from '../case.ts';
+import type { Backends } from '../targets/target.ts';
 
 export interface LogLine {
   readonly text: string;
@@ -12,6 +13,8 @@ export interface LogLine {
   readonly details: string;
   readonly userAgent: string;
   readonly authority: string;
+  /** `address:port`, or `-`. */
+  readonly upstreamHost: string;
   readonly route: string;
   /** Port of the client's end. */
   readonly clientPort: number;
@@ -38,28 +41,35 @@ export function parseLogLine(text: string): LogLine | undefined {
     details: at(5),
     userAgent: at(13),
     authority: at(15),
+    upstreamHost: at(16),
     clientPort: Number(at(20).split(':').at(-1)),
     route: at(22),
   };
 }
 
 /** Differences between the lines of one connection and the expected ones, in order. */
-export function logDifferences(lines: readonly LogLine[], expected: readonly ExpectedLog[]): string[] {
+export function logDifferences(lines: readonly LogLine[], expected: readonly ExpectedLog[], backends: Backends): string[] {
   const found = lines.length === expected.length ? [] : [`${lines.length} log lines, expected ${expected.length}: ${lines.map((line) => line.text).join(' ⏎ ')}`];
   expected.forEach((wanted, index) => {
     const line = lines[index];
-    if (line !== undefined) found.push(...compareLine(line, wanted));
+    if (line !== undefined) found.push(...compareLine(line, wanted, backends));
   });
   return found;
 }
 
-function compareLine(line: LogLine, wanted: ExpectedLog): string[] {
+function compareLine(line: LogLine, wanted: ExpectedLog, backends: Backends): string[] {
   const found: string[] = [];
-  for (const key of ['code', 'flags', 'details', 'request', 'authority', 'route', 'userAgent'] as const) {
+  for (const key of ['code', 'flags', 'details', 'request', 'authority', 'route', 'userAgent', 'upstreamHost'] as const) {
     const value = wanted[key];
     if (value === undefined) continue;
-    const fits = value instanceof RegExp ? value.test(String(line[key])) : value === line[key];
-    if (!fits) found.push(`log ${key}: ${line[key]}, expected ${String(value)}`);
+    const got = key === 'upstreamHost' ? nameOf(line.upstreamHost, backends) : line[key];
+    const fits = value instanceof RegExp ? value.test(String(got)) : value === got;
+    if (!fits) found.push(`log ${key}: ${got}, expected ${String(value)}`);
   }
   return found;
+}
+
+function nameOf(address: string, backends: Backends): string {
+  const named = Object.entries(backends).find(([, port]) => address === `127.0.0.1:${port}`);
+  return named?.[0] ?? address;
 }

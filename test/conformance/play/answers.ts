@@ -5,6 +5,8 @@ export interface Answer {
   readonly statusLine: string;
   /** Lower-case name → values joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Header lines as they came. */
+  readonly lines: readonly string[];
   readonly body: string;
   /** Promised more than came, or had no end by itself. */
   readonly cut: boolean;
@@ -41,7 +43,7 @@ function parseHead(head: string): Omit<Answer, 'body' | 'cut'> {
     const value = line.slice(colon + 1).trim();
     headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   }
-  return { status: Number(statusLine.slice(9, 12)), statusLine, headers };
+  return { status: Number(statusLine.slice(9, 12)), statusLine, headers, lines };
 }
 
 /** `[body, rest, cut]`. */
@@ -79,5 +81,5 @@ function splitTrailers(body: string, rest: string): [string, string, boolean] {
 }
 
 function garbage(text: string): Answer {
-  return { status: 0, statusLine: text.slice(0, 80), headers: {}, body: text, cut: true };
+  return { status: 0, statusLine: text.slice(0, 80), headers: {}, lines: [], body: text, cut: true };
 }

@@ -31,6 +31,11 @@ function compareAnswer(answer: Answer | undefined, expected: ExpectedAnswer): st
     const fits = value === null ? got === undefined : got !== undefined && matches(got, value);
     if (!fits) found.push(`${answer.status} ${name}: ${got ?? 'absent'}, expected ${value ?? 'absent'}`);
   }
+  if (expected.head !== undefined) {
+    const got = answer.lines.map((line) => line.replace(/^(date|server): .*$/i, '$1')).join(' ⏎ ');
+    const wanted = expected.head.join(' ⏎ ');
+    if (got !== wanted) found.push(`${answer.status} head: ${got}, expected ${wanted}`);
+  }
   if (expected.body !== undefined && !matches(answer.body, expected.body)) {
     found.push(`${answer.status} body: ${JSON.stringify(answer.body.slice(0, 200))}, expected ${String(expected.body)}`);
   }
@@ -40,13 +45,21 @@ function compareAnswer(answer: Answer | undefined, expected: ExpectedAnswer): st
 
 function compareUpstream(recorded: readonly Recorded[], expected: ExpectedUpstream | undefined): string[] {
   const all = recorded.map((connection) => connection.bytes).join('\n');
-  const requests = recorded.reduce((sum, connection) => sum + connection.requests, 0);
+  const requests = recorded.flatMap((connection) => connection.heads).toSorted((a, b) => a.turn - b.turn);
   if (expected === undefined) return all === '' ? [] : [`the upstream saw ${JSON.stringify(all.slice(0, 300))}, expected nothing`];
   const found: string[] = [];
-  if (requests !== expected.requests) found.push(`the upstream saw ${requests} requests, expected ${expected.requests}`);
+  if (expected.requests !== undefined && requests.length !== expected.requests) found.push(`the upstream saw ${requests.length} requests, expected ${expected.requests}`);
+  const carriers = recorded.filter((connection) => connection.heads.length > 0);
+  if (expected.connections !== undefined && carriers.length !== expected.connections) found.push(`on ${carriers.length} connections, expected ${expected.connections}`);
+  const hosts = letters(requests.map(({ endpoint }) => endpoint));
+  if (expected.hosts !== undefined && hosts !== expected.hosts) found.push(`requests went to ${hosts}, expected ${expected.hosts}`);
+  (expected.each ?? []).forEach((pattern, index) => {
+    const bytes = requests[index]?.bytes;
+    if (bytes === undefined || !pattern.test(bytes)) found.push(`request ${index + 1} at the upstream is not ${pattern}: ${JSON.stringify(bytes?.slice(0, 600))}`);
+  });
   for (const pattern of expected.has ?? []) if (!pattern.test(all)) found.push(`the upstream did not see ${pattern}: ${JSON.stringify(all.slice(0, 400))}`);
   for (const pattern of expected.lacks ?? []) if (pattern.test(all)) found.push(`the upstream saw ${pattern}: ${JSON.stringify(all.slice(0, 400))}`);
-  const last = recorded.findLast((connection) => connection.requests > 0);
+  const last = carriers.at(-1);
   if (expected.cut === true && (last === undefined || last.complete || !last.ended)) found.push('the upstream request was not cut short');
   if (expected.dropped === true && recorded[0]?.ended !== true) found.push('the upstream connection was kept');
   return found;
@@ -54,4 +67,10 @@ function compareUpstream(recorded: readonly Recorded[], expected: ExpectedUpstre
 
 function matches(text: string, expected: string | RegExp): boolean {
   return typeof expected === 'string' ? text === expected : expected.test(text);
+}
+
+/** Names in the order of their first appearance become A, B … */
+function letters(names: readonly string[]): string {
+  const seen = [...new Set(names)];
+  return names.map((name) => String.fromCodePoint(65 + seen.indexOf(name))).join('');
 }

@@ -35,7 +35,8 @@ export async function play(proxy: Proxy, port: number, upstream: ScriptedUpstrea
   const client = new RawClient(port);
   const clientPort = await client.localPort;
   const parsed = (): Answer[] => parseAnswers(client.received, client.ended, each.head === true);
-  const gone = await send(client, upstream, each, () => parsed().length > 0);
+  const asides: RawClient[] = [];
+  const gone = await send({ client, upstream, asides, port, answers: () => parsed().length }, each);
   if (!gone) client.write(followUp);
   const answered = (): boolean => parsed().some((answer) => answer.body === 'GET /after');
   const waits = outcomes(each, proxy).every((expected) => expected.closes === 'waits');
@@ -54,18 +55,28 @@ export async function play(proxy: Proxy, port: number, upstream: ScriptedUpstrea
     toMs: Date.now(),
   };
   client.destroy();
+  for (const aside of asides) aside.destroy();
   return observed;
 }
 
+interface Scene {
+  readonly client: RawClient;
+  readonly upstream: ScriptedUpstream;
+  readonly asides: RawClient[];
+  readonly port: number;
+  answers(): number;
+}
+
 /** True when the client itself ended the connection. */
-async function send(client: RawClient, upstream: ScriptedUpstream, each: Case, answered: () => boolean): Promise<boolean> {
+async function send(scene: Scene, each: Case): Promise<boolean> {
+  const { client } = scene;
   const steps: readonly ClientStep[] = typeof each.send === 'string' ? [each.send] : each.send;
   for (const step of steps) {
     if (typeof step === 'string') client.write(step);
     else if ('repeat' in step) client.write(step.repeat.repeat(step.times));
     else if ('waitMs' in step) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
-    else if ('until' in step && step.until === 'upstream') await Promise.race([upstream.begun(), client.until(() => client.ended, patienceMs)]);
-    else if ('until' in step) await client.until(() => client.ended || answered(), patienceMs);
+    else if ('until' in step) await awaitStep(scene, step);
+    else if ('aside' in step) scene.asides.push(await aside(scene.port, step.aside));
     else {
       if ('reset' in step) client.reset();
       else client.end();
@@ -74,6 +85,23 @@ async function send(client: RawClient, upstream: ScriptedUpstream, each: Case, a
     }
   }
   return false;
+}
+
+async function awaitStep({ client, upstream, answers }: Scene, step: Extract<ClientStep, { until: string }>): Promise<void> {
+  if (step.until === 'answer') {
+    await client.until(() => client.ended || answers() >= (step.answers ?? 1), patienceMs);
+    return;
+  }
+  const wanted = step.until === 'upstream' ? (step.requests ?? 1) : 0;
+  const seen = (): boolean => (step.until === 'upstream' ? upstream.begun >= wanted : upstream.recorded[0]?.ended === true);
+  await Promise.race([upstream.until(seen), client.until(() => client.ended, patienceMs)]);
+}
+
+async function aside(port: number, bytes: string): Promise<RawClient> {
+  const client = new RawClient(port);
+  await client.localPort;
+  client.write(bytes);
+  return client;
 }
 
 let sentinels = 0;

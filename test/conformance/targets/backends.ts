@@ -2,6 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { createServer, connect, type Socket } from 'node:net';
+import type { ScriptedUpstream } from '../play/upstream.ts';
+import type { Backends } from './target.ts';
 
 /** A port that was free a moment ago. */
 export function freePort(): Promise<number> {
@@ -14,7 +16,20 @@ export function freePort(): Promise<number> {
   });
 }
 
-export interface HangingPort {
+/** What stands behind the target of one table, and its end. */
+export async function startBackends(upstream: ScriptedUpstream): Promise<{ readonly ports: Backends; close(): void }> {
+  const hanging = await hangingPort();
+  const ports = { upstream: await upstream.listen(), second: await upstream.listen('second'), refused: await freePort(), hanging: hanging.port };
+  return {
+    ports,
+    close() {
+      upstream.close();
+      hanging.close();
+    },
+  };
+}
+
+interface HangingPort {
   readonly port: number;
   close(): void;
 }
@@ -23,7 +38,7 @@ export interface HangingPort {
  * A listener whose process sleeps and whose queue is full, so that the kernel drops every further SYN: a connect hangs as
  * it would to a machine that is gone.
  */
-export async function hangingPort(): Promise<HangingPort> {
+async function hangingPort(): Promise<HangingPort> {
   const script = `const server = require('node:net').createServer();
     server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
       require('node:fs').writeSync(1, String(server.address().port) + '\\n');

@@ -4,11 +4,18 @@ import { Proxy } from '../../support/proxy.ts';
 import type { TestScope } from '../../support/scope.ts';
 import { connectTimeoutMs, routeTimeoutMs, type Backends, type Target } from './target.ts';
 
-/** `args` are more arguments for `outrider run`. */
-export async function startOutrider(t: TestScope, backends: Backends, args: readonly string[] = []): Promise<Target & { readonly proxy: Proxy }> {
-  const proxy = await Proxy.start(t, { snapshot: tableSnapshot(backends), args });
+export interface OutriderOptions {
+  /** By default the table of attacks'. */
+  readonly snapshot?: string;
+  /** More arguments for `outrider run`. */
+  readonly args?: readonly string[];
+}
+
+export async function startOutrider(t: TestScope, backends: Backends, options: OutriderOptions = {}): Promise<Target & { readonly proxy: Proxy }> {
+  const proxy = await Proxy.start(t, { snapshot: options.snapshot ?? tableSnapshot(backends), args: options.args ?? [] });
   return {
     proxy,
+    backends,
     port: proxy.outbound,
     pid: proxy.child.pid ?? 0,
     logLines: () => proxy.log,
@@ -33,7 +40,7 @@ export function tableSnapshot(backends: Backends): string {
   ].join('---\n');
 }
 
-const mesh = `apiVersion: v1
+export const mesh = `apiVersion: v1
 kind: ConfigMap
 metadata: {name: istio, namespace: istio-system}
 data:

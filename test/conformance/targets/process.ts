@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { Target } from './target.ts';
+import type { Backends, Target } from './target.ts';
 
 /** A target that the test itself ends. */
 export interface StoppableTarget extends Target {
@@ -11,6 +11,7 @@ export interface StoppableTarget extends Target {
 }
 
 export interface TargetPlan {
+  readonly backends: Backends;
   readonly command: string;
   readonly args: readonly string[];
   readonly port: number;
@@ -42,7 +43,7 @@ export async function startTarget(plan: TargetPlan): Promise<StoppableTarget> {
     await gone;
     clearTimeout(force);
   };
-  const target = { port: plan.port, pid: child.pid ?? 0, logLines: () => readLines(plan.logFile), alive: () => !exited, output: () => output, stop };
+  const target = { backends: plan.backends, port: plan.port, pid: child.pid ?? 0, logLines: () => readLines(plan.logFile), alive: () => !exited, output: () => output, stop };
   const deadline = performance.now() + 20_000;
   while (!(await accepts(plan.port))) {
     if (!exited && performance.now() < deadline) continue;

@@ -2,8 +2,9 @@
 
 /** Ports that the target's routes lead to. */
 export interface Backends {
-  /** The scripted upstream. */
+  /** The scripted upstream, and its second port. */
   readonly upstream: number;
+  readonly second: number;
   /** A port where nobody listens. */
   readonly refused: number;
   /** A port whose listener never accepts and whose queue is full: connects hang. */
@@ -11,6 +12,8 @@ export interface Backends {
 }
 
 export interface Target {
+  /** Ports behind it, for the names of hosts in its log. */
+  readonly backends: Backends;
   /** Port of the outbound listener. */
   readonly port: number;
   /** Root process. */
