@@ -107,14 +107,13 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     const finish = (outcome: TunnelOutcome): void => {
       info.bytesReceived = outcome.bytesReceived;
       info.bytesSent = outcome.bytesSent;
-      if (outcome.failure !== undefined) info.flags |= ResponseFlag.UpstreamConnectionFailure;
-      info.transportFailureReason = outcome.failure?.reason;
+      info.flags |= outcome.flags;
+      info.transportFailureReason = outcome.failureReason;
       info.endMs = this.deps.clock.now();
       this.onStreamComplete(stream);
     };
     if (cluster === undefined) return refuseBytes(socket, finish);
-    const target = { ...destination, timeoutMs: cluster.config.connectTimeoutMs, isOwn: this.deps.isOwnListener };
-    return new Tunnel(socket, target, this.deps.clock, finish);
+    return new Tunnel(socket, { ...destination, cluster, isOwn: this.deps.isOwnListener }, this.deps.clock, finish);
   }
 
   onConnectionClosed(connection: Http1ServerConnection): void {
@@ -183,7 +182,7 @@ function refuseBytes(socket: Socket, finish: (outcome: TunnelOutcome) => void): 
     if (done) return;
     done = true;
     socket.destroy();
-    finish({ bytesReceived: 0, bytesSent: 0, failure: undefined });
+    finish({ bytesReceived: 0, bytesSent: 0, flags: 0, failureReason: undefined });
   };
   return { onBytes: end, onEnd: end, onGone: end };
 }

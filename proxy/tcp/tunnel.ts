@@ -1,49 +1,87 @@
-/** Bytes of a captured connection that is not HTTP, passed on to where it was going: back-pressure and half-close both ways. */
+/**
+ * Bytes of a captured connection that is not HTTP, passed on to where it was going: back-pressure and half-close both
+ * ways, within the connection limit and the timeouts of its cluster (Envoy's TCP proxy as Istio sets it).
+ */
 
 import type { Socket } from 'node:net';
+import type { Timer } from '../base/clock.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import { SocketWriter } from '../base/socket.ts';
-import { connect, type ConnectFailure, type ConnectTarget } from '../upstream/connector.ts';
+import { ResponseFlag } from '../stream/response-flags.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import { connect, type ConnectFailure, type IsOwnListener } from '../upstream/connector.ts';
+import { poolSettingsOf } from '../upstream/pool-settings.ts';
+
+export interface TunnelTarget {
+  /** IP address or host name. */
+  readonly address: string;
+  readonly port: number;
+  /** Whose settings, limits and counters apply. */
+  readonly cluster: Cluster;
+  readonly isOwn: IsOwnListener;
+}
 
 export interface TunnelOutcome {
   readonly bytesReceived: number;
   readonly bytesSent: number;
-  readonly failure: ConnectFailure | undefined;
+  /** UF,URX: not connected; UO: the cluster has its connections; DT: it lasted as long as it may. None for idleness, as in Envoy. */
+  readonly flags: number;
+  /** Why there was no connection, in Envoy's words. */
+  readonly failureReason: string | undefined;
 }
 
 /** Bytes held while the upstream connects; past it the downstream is not read. */
 const EARLY_LIMIT_BYTES = 64 * 1024;
+/** Envoy's default, which Istio keeps. */
+const DEFAULT_IDLE_MS = 3_600_000;
 
 export class Tunnel {
   readonly #downstream: Socket;
   readonly #toDownstream: SocketWriter;
+  readonly #cluster: Cluster;
+  readonly #clock: EventClock;
   readonly #onEnd: (outcome: TunnelOutcome) => void;
-  readonly #cancelConnect: () => void;
+  readonly #idleMs: number;
+  /** Monotonic time at which it ends, whatever goes on; counted from the first bytes. */
+  readonly #endsMs: number;
+  #cancelConnect: (() => void) | undefined;
   #upstream: Socket | undefined;
   #toUpstream: SocketWriter | undefined;
   #early: Buffer[] = [];
   #earlyBytes = 0;
+  /** Monotonic time of the last bytes either way. */
+  #activeMs: number;
+  #timer: Timer | undefined;
   #downstreamEnded = false;
   #upstreamEnded = false;
   #bytesReceived = 0;
   #bytesSent = 0;
+  /** It holds a connection permit of the cluster. */
+  #admitted = false;
   #done = false;
 
-  /** `onEnd` is called exactly once, when both connections are gone. */
-  constructor(downstream: Socket, target: ConnectTarget, clock: EventClock, onEnd: (outcome: TunnelOutcome) => void) {
+  /** `onEnd` is called exactly once, when both connections are gone; at once where the cluster may have no more connections. */
+  constructor(downstream: Socket, target: TunnelTarget, clock: EventClock, onEnd: (outcome: TunnelOutcome) => void) {
+    const { cluster } = target;
+    const pool = cluster.config.connectionPool;
     this.#downstream = downstream;
+    this.#cluster = cluster;
+    this.#clock = clock;
     this.#onEnd = onEnd;
-    this.#toDownstream = new SocketWriter(downstream, () => this.#upstream?.resume());
-    this.#cancelConnect = connect(target, clock, {
-      onConnect: (socket) => this.#adopt(socket),
-      onFailure: (failure) => this.#finish(failure),
-      onRead: (bytes, length) => this.#relayDown(bytes, length),
-    });
+    this.#activeMs = clock.now();
+    this.#idleMs = pool?.tcpIdleTimeoutMs === 0 ? Infinity : (pool?.tcpIdleTimeoutMs ?? DEFAULT_IDLE_MS);
+    this.#endsMs = clock.now() + (pool?.maxConnectionDurationMs ?? Infinity);
+    this.#toDownstream = new SocketWriter(downstream, () => this.#onDrain(this.#upstream));
+    this.#admitted = cluster.breaker.admitConnection(false);
+    if (this.#admitted) this.#connect(target);
+    else this.#refuse();
   }
 
   /** Bytes from the downstream, in a buffer that is reused after the call. */
   onBytes(bytes: Buffer, start: number, end: number): void {
+    if (this.#done) return;
     this.#bytesReceived += end - start;
+    this.#activeMs = this.#clock.now();
     const copy = Buffer.from(bytes.subarray(start, end));
     if (this.#toUpstream === undefined) {
       this.#early.push(copy);
@@ -58,23 +96,50 @@ export class Tunnel {
   onEnd(): void {
     this.#downstreamEnded = true;
     this.#upstream?.end();
-    if (this.#upstreamEnded) this.#finish(undefined);
+    if (this.#upstreamEnded) this.#finish();
   }
 
   /** The downstream is gone. */
   onGone(): void {
-    this.#finish(undefined);
+    this.#finish();
+  }
+
+  #connect({ address, port, cluster, isOwn }: TunnelTarget): void {
+    const { connectTimeoutMs, keepAlive } = poolSettingsOf(cluster.config, isOwn);
+    this.#watch();
+    this.#cancelConnect = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn }, this.#clock, {
+      onConnect: (socket) => this.#adopt(socket),
+      onFailure: (failure) => this.#onConnectFailure(failure),
+      onRead: (bytes, length) => this.#relayDown(bytes, length),
+    });
+  }
+
+  /** Unlike a request, a connection does not wait: Envoy closes it. */
+  #refuse(): void {
+    this.#cluster.stats.upstreamCxOverflow++;
+    this.#finish(ResponseFlag.UpstreamOverflow);
+  }
+
+  #onConnectFailure(failure: ConnectFailure): void {
+    const { stats } = this.#cluster;
+    stats.upstreamCxConnectFail++;
+    if (failure.kind === 'connection_timeout') stats.upstreamCxConnectTimeout++;
+    this.#finish(ResponseFlag.UpstreamConnectionFailure | ResponseFlag.UpstreamRetryLimitExceeded, failure.reason);
   }
 
   #adopt(socket: Socket): void {
+    this.#clock.tick();
     this.#upstream = socket;
-    this.#toUpstream = new SocketWriter(socket, () => this.#downstream.resume());
+    this.#cluster.stats.upstreamCxTotal++;
+    this.#cluster.stats.upstreamCxActive++;
+    this.#activeMs = this.#clock.now();
+    this.#toUpstream = new SocketWriter(socket, () => this.#onDrain(this.#downstream));
     socket.on('end', () => {
       this.#upstreamEnded = true;
       this.#downstream.end();
-      if (this.#downstreamEnded) this.#finish(undefined);
+      if (this.#downstreamEnded) this.#finish();
     });
-    socket.on('close', () => this.#finish(undefined));
+    socket.on('close', () => this.#finish());
     let taken = true;
     for (const chunk of this.#early) taken = this.#toUpstream.write(chunk);
     this.#early = [];
@@ -83,16 +148,52 @@ export class Tunnel {
   }
 
   #relayDown(bytes: Buffer, length: number): void {
+    this.#clock.tick();
+    this.#activeMs = this.#clock.now();
     this.#bytesSent += length;
     if (!this.#toDownstream.write(Buffer.from(bytes.subarray(0, length)))) this.#upstream?.pause();
   }
 
-  #finish(failure: ConnectFailure | undefined): void {
+  /** What was written to one side has left: the other is read again. */
+  #onDrain(source: Socket | undefined): void {
+    this.#clock.tick();
+    this.#activeMs = this.#clock.now();
+    source?.resume();
+  }
+
+  /** One timer, set anew only when it fires: bytes just leave their time. */
+  #watch(): void {
+    const dueMs = Math.min(this.#activeMs + this.#idleMs, this.#endsMs) - this.#clock.now();
+    if (dueMs < Infinity) this.#timer = this.#clock.setTimer(Math.max(1, dueMs), () => this.#onTimer());
+  }
+
+  #onTimer(): void {
+    const now = this.#clock.now();
+    if (now >= this.#endsMs) {
+      this.#cluster.stats.upstreamCxMaxDurationReached++;
+      this.#finish(ResponseFlag.DurationTimeout);
+    } else if (now - this.#activeMs >= this.#idleMs) {
+      this.#cluster.stats.upstreamCxIdleTimeout++;
+      this.#finish();
+    } else this.#watch();
+  }
+
+  #finish(flags = 0, failureReason?: string): void {
     if (this.#done) return;
     this.#done = true;
-    this.#cancelConnect();
+    this.#timer?.cancel();
+    this.#cancelConnect?.();
     this.#upstream?.destroy();
     this.#downstream.destroy();
-    this.#onEnd({ bytesReceived: this.#bytesReceived, bytesSent: this.#bytesSent, failure });
+    if (this.#upstream !== undefined) this.#countClosed();
+    if (this.#admitted) this.#cluster.breaker.releaseConnection();
+    this.#onEnd({ bytesReceived: this.#bytesReceived, bytesSent: this.#bytesSent, flags, failureReason });
+  }
+
+  #countClosed(): void {
+    const { stats } = this.#cluster;
+    stats.upstreamCxActive--;
+    stats.upstreamCxRxBytesTotal += this.#bytesSent;
+    stats.upstreamCxTxBytesTotal += this.#bytesReceived;
   }
 }

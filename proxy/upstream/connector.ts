@@ -2,6 +2,7 @@
 
 import { connect as netConnect, isIP, type Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import { startKeepAlive, type KeepAlive } from '../base/keep-alive.ts';
 import { readBuffer } from '../base/read-buffer.ts';
 
 /** Why there is no connection, in Envoy's words. */
@@ -16,8 +17,8 @@ export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
   readonly timeoutMs: number;
-  /** Silence before TCP keep-alive probes begin, 0: the system's default; undefined: no probes. */
-  readonly keepAliveMs?: number | undefined;
+  /** Present: TCP keep-alive probes are on. */
+  readonly keepAlive?: KeepAlive | undefined;
   /** For destinations that the downstream names: true for an address at which this proxy itself listens. */
   readonly isOwn?: IsOwnListener | undefined;
 }
@@ -39,7 +40,6 @@ export function connect(target: ConnectTarget, clock: Clock, events: ConnectEven
     host: target.address,
     port: target.port,
     noDelay: true,
-    ...(target.keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: target.keepAliveMs }),
     allowHalfOpen: true,
     ...(isIP(target.address) === 0 ? {} : { autoSelectFamily: false }),
     onread: {
@@ -70,6 +70,7 @@ export function connect(target: ConnectTarget, clock: Clock, events: ConnectEven
   socket.on('error', onError);
   socket.once('connect', () => {
     if (!settle()) return;
+    if (target.keepAlive !== undefined) startKeepAlive(socket, target.keepAlive);
     // Names and odd spellings of addresses are told only now; nothing has been sent yet.
     if (target.isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) !== true) {
       events.onConnect(socket);

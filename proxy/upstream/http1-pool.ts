@@ -198,8 +198,8 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   /** Starts a connect; its permit has been taken. */
   #open(): void {
     let connection: Http1ClientConnection | undefined;
-    const { connectTimeoutMs, keepAliveMs, isOwn } = this.#settings;
-    const cancel = connect({ address: this.#target.address, port: this.#target.port, timeoutMs: connectTimeoutMs, keepAliveMs, isOwn }, this.#clock, {
+    const { connectTimeoutMs, keepAlive, isOwn } = this.#settings;
+    const cancel = connect({ address: this.#target.address, port: this.#target.port, timeoutMs: connectTimeoutMs, keepAlive, isOwn }, this.#clock, {
       onConnect: (socket) => {
         this.#clock.tick();
         this.#connecting.delete(cancel);

@@ -1,6 +1,7 @@
 /** What a cluster's configuration says about its connections, as pools and tunnels read it. One object per cluster, which a reload changes. */
 
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
+import type { KeepAlive } from '../base/keep-alive.ts';
 import type { IsOwnListener } from './connector.ts';
 
 export interface PoolSettings {
@@ -11,8 +12,8 @@ export interface PoolSettings {
   maxRequestsPerConnection: number;
   /** A connection as old as this takes no more requests; Infinity: any age. */
   maxDurationMs: number;
-  /** Silence before TCP keep-alive probes begin, 0: the system's default; undefined: no probes. */
-  keepAliveMs: number | undefined;
+  /** Present: TCP keep-alive probes are on. */
+  keepAlive: KeepAlive | undefined;
   /** Where the downstream chooses the destination: what it may not choose. */
   isOwn: IsOwnListener | undefined;
 }
@@ -24,7 +25,7 @@ export function poolSettingsOf(config: ClusterConfig, isOwn: IsOwnListener | und
     idleTimeoutMs: config.idleTimeoutMs,
     maxRequestsPerConnection: pool?.maxRequestsPerConnection ?? Infinity,
     maxDurationMs: pool?.maxConnectionDurationMs ?? Infinity,
-    keepAliveMs: pool?.tcpKeepalive === undefined ? undefined : (pool.tcpKeepalive.timeMs ?? 0),
+    keepAlive: pool?.tcpKeepalive,
     isOwn,
   };
 }

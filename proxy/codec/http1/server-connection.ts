@@ -26,13 +26,15 @@ const PIPELINE_LIMIT_BYTES = 64 * 1024;
 const DELAYED_CLOSE_MS = 1000;
 /** Bytes discarded during that time at the most. */
 const DISCARD_LIMIT_BYTES = 1024 * 1024;
+/** An idle connection that has carried requests is not cut under the next one: for this long that is still answered (Envoy's drain and delayed close). */
+const IDLE_DRAIN_MS = 6000;
 
 const parsed = new ParsedRequest();
 
 export interface ServerConnectionTimeouts {
   /** First byte of a head to its end; 408 after it. */
   readonly headerMs: number;
-  /** No request on the connection. */
+  /** No request on the connection. One that never had any is closed; another one is drained. */
   readonly idleMs: number;
   /** A request body that stands still, or a response the downstream does not take. */
   readonly stallMs: number;
@@ -64,6 +66,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #responseFraming: number = Framing.None;
   #isHead = false;
   #close = false;
+  /** It was idle for too long: the next answer is the last. */
+  #expired = false;
   #discarded = 0;
   /** The first bytes of a captured connection are still to come: they tell its protocol. */
   #sniffing = false;
@@ -110,13 +114,15 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     const silence = now - this.#progressMs;
     switch (this.#phase) {
       case Phase.Head:
-        if (this.#head.partial !== undefined && silence > timeouts.headerMs) this.#refuse(HEADER_TIMEOUT);
-        else if (this.#head.partial === undefined && silence > timeouts.idleMs) this.#destroy();
+        if (this.#head.partial === undefined) this.#endIdle(silence - timeouts.idleMs);
+        else if (silence > timeouts.headerMs) this.#refuse(HEADER_TIMEOUT);
         return;
       case Phase.Body:
-        if (!this.#pauses.has(Pause.Backpressure) && silence > timeouts.stallMs) this.#abort('timeout');
+        if (this.#pauses.any) this.#pauses.probe(this.#out);
+        else if (silence > timeouts.stallMs) this.#abort('timeout');
         return;
       case Phase.Wait:
+        if (this.#pauses.any) this.#pauses.probe(this.#out);
         if (this.#out.pending && silence > timeouts.stallMs) this.#abort('timeout');
         else if (!this.#out.pending) this.#progressMs = now;
         return;
@@ -126,6 +132,12 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
         return;
       default:
     }
+  }
+
+  #endIdle(overdueMs: number): void {
+    if (overdueMs <= 0) return;
+    this.#expired = true;
+    if (this.bytesWritten === 0 || overdueMs > IDLE_DRAIN_MS) this.#destroy();
   }
 
   /** Closes when idle; a busy connection closes after its response (draining). */
@@ -253,7 +265,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       return next;
     }
     const { bodyLength } = parsed;
-    this.#close = parsed.connection.close;
+    this.#close = parsed.connection.close || this.#expired;
     this.#isHead = parsed.method === 'HEAD';
     this.#responseStarted = false;
     this.#responseEnded = false;
