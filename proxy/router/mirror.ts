@@ -67,16 +67,12 @@ function send(cluster: Cluster, copy: MirrorCopy, deps: MirrorDeps): void {
   const underWay = copiesTo(cluster);
   const bytes = copy.body.reduce((sum, { length }) => sum + length, 0);
   if (!underWay.admit(bytes, deps.clock.now())) {
-    cluster.stats.upstreamRqActiveOverflow++;
+    cluster.stats.upstreamRqMirrorOverflow++;
     return;
   }
   // A cluster that goes where the downstream wanted to go has no host of its own for a copy (Envoy).
-  const host = cluster.usesOriginalDestination ? undefined : hostOf(cluster, NOWHERE);
-  if (!(host instanceof Host)) {
-    cluster.stats.upstreamCxNoneHealthy++;
-    return;
-  }
-  new MirrorRequest(copy, bytes, underWay).start(cluster, host, deps);
+  const host = cluster.usesOriginalDestination ? cluster.pick() : hostOf(cluster, NOWHERE);
+  if (host instanceof Host) new MirrorRequest(copy, bytes, underWay).start(cluster, host, deps);
 }
 
 const NOWHERE = { destinationAsked: { address: '', port: 0 } };

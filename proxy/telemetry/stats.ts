@@ -40,6 +40,8 @@ export class ClusterStats {
   retryOrShadowAbandoned = 0;
   upstreamRqPendingOverflow = 0;
   upstreamRqActiveOverflow = 0;
+  /** Copies for this mirror that were not sent, because too many were unanswered. */
+  upstreamRqMirrorOverflow = 0;
   upstreamRqPendingFailureEject = 0;
   upstreamCxOverflow = 0;
   upstreamCxMaxRequests = 0;

@@ -97,7 +97,9 @@ export class Cluster implements UpstreamClusterView {
   /** A host to send to, or undefined when none is healthy. */
   pick(request?: PickRequest<Host>): Host | undefined {
     if (!this.#used) this.#applyEndpoints();
-    return this.#hostSet.pick(request);
+    const host = this.#hostSet.pick(request);
+    if (host === undefined) this.stats.upstreamCxNoneHealthy++;
+    return host;
   }
 
   /** The host for an original destination, made on first use. */

@@ -53,6 +53,13 @@ const RULES: readonly Rule[] = [
     field: retryField,
     origin: ({ retryBudget, origin }) => retryBudget?.origin ?? origin,
   },
+  {
+    limit: 'mirror_copies',
+    read: (stats) => stats.upstreamRqMirrorOverflow,
+    what: (count) => `${count === 1 ? '1 copy' : `${count} copies`} of mirrored requests not sent because of`,
+    field: () => 'too many unanswered ones',
+    origin: () => undefined,
+  },
 ];
 
 /** One number for each limit that can refuse. */

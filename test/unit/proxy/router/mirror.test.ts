@@ -181,10 +181,10 @@ t.test('a mirror that hangs gathers only so many copies', async (t) => {
   for (let i = 1; i < MAX_COPIES; i++) send();
   t.equal(cluster.stats.upstreamRqActive, MAX_COPIES);
   sendLater(LOST_AFTER_MS - 1);
-  t.equal(cluster.stats.upstreamRqActiveOverflow, 1, 'one more is not sent');
+  t.equal(cluster.stats.upstreamRqMirrorOverflow, 1, 'one more is not sent');
   t.equal(cluster.stats.upstreamRqTotal, MAX_COPIES);
   sendLater(1);
-  t.equal(cluster.stats.upstreamRqActiveOverflow, 1, 'after a minute the oldest is lost and makes room');
+  t.equal(cluster.stats.upstreamRqMirrorOverflow, 1, 'after a minute the oldest is lost and makes room');
   t.equal(cluster.stats.upstreamRqTotal, MAX_COPIES + 1);
   t.equal(cluster.stats.upstreamRqActive, MAX_COPIES);
 });
@@ -195,7 +195,7 @@ t.test('and only so many bytes', async (t) => {
   const half = Buffer.alloc(MAX_COPIED_BYTES / 2);
   for (let i = 0; i < 3; i++) send({ body: [half], framing: half.length });
   t.equal(cluster.stats.upstreamRqActive, 2);
-  t.equal(cluster.stats.upstreamRqActiveOverflow, 1);
+  t.equal(cluster.stats.upstreamRqMirrorOverflow, 1);
   send();
   t.equal(cluster.stats.upstreamRqActive, 3, 'one without a body still finds room');
 });
