@@ -3,7 +3,7 @@
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { HostStats } from '../telemetry/stats.ts';
 import { ejectionLine } from '../upstream/ejection-words.ts';
-import type { Ejection } from '../upstream/outlier-detector.ts';
+import type { Ejection } from '../upstream/ejection.ts';
 import { overflows } from '../upstream/overflows.ts';
 import { NO_LIMIT } from './breaker-stats.ts';
 import { jsonSlices, textAnswer, type AdminPage } from './page.ts';

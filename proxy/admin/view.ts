@@ -9,7 +9,7 @@ import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeriesSource } from '../telemetry/metrics/istio-metrics.ts';
 import type { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
 import type { BreakerView } from '../upstream/breaker-view.ts';
-import type { Ejection } from '../upstream/outlier-detector.ts';
+import type { Ejection } from '../upstream/ejection.ts';
 
 export interface AdminView {
   /** Awaited before each page, where the views below are told by worker processes. */

@@ -2,8 +2,9 @@
 
 import type { Origin } from '../../config/runtime/origin.ts';
 import type { OutlierDetectionConfig } from '../../config/runtime/cluster.ts';
-import type { Ejection, OutlierEvent } from './outlier-detector.ts';
+import type { Ejection } from './ejection.ts';
 import type { EjectionDecision } from './outlier-decision.ts';
+import type { OutlierEvent } from './outlier-detector.ts';
 
 /** `ejected 10.0.0.1:9080 from outbound|9080||reviews…: 5 consecutive 5xx, until 12:00:30 (30 s, 1st time; DestinationRule default/reviews, rules.yaml:7)`. */
 export function outlierSentence(event: OutlierEvent, cluster: string): string {

@@ -6,7 +6,7 @@ import type { UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { Http1Pool } from './http1-pool.ts';
-import type { Ejection, OutlierRecord } from './outlier-detector.ts';
+import type { Ejection, OutlierRecord } from './ejection.ts';
 import type { PoolSettings } from './pool-settings.ts';
 
 export class Host implements UpstreamHostView {

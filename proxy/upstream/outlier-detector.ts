@@ -7,34 +7,10 @@
 import type { OutlierDetectionConfig } from '../../config/runtime/cluster.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { OutlierStats } from '../telemetry/stats.ts';
+import type { Ejection, OutlierRecord } from './ejection.ts';
 import type { Host } from './host.ts';
 import type { LocalOriginFailure, OutlierSink } from './outlier.ts';
 import { countedStatus, countStatus, decideEjection, ejectionTimeMs, FAILURE_STATUS, nextMultiplier, type EjectionCause, type EjectionDecision, type FailureCounts } from './outlier-decision.ts';
-
-/** Why a host is out of service, since when and until when; plain data. */
-export interface Ejection {
-  readonly cause: EjectionCause;
-  /** Errors in a row that led to it. */
-  readonly count: number;
-  /** The last of them: a status, or the failure without an answer. */
-  readonly last: number | LocalOriginFailure;
-  /** Wall clock, milliseconds since the epoch. */
-  readonly sinceMs: number;
-  /** Wall clock; the host returns at the first sweep from then on. */
-  readonly untilMs: number;
-  readonly durationMs: number;
-  /** The base time counts so many times: 1 at the first ejection, one more for each that follows closely. */
-  readonly multiplier: number;
-}
-
-/** What outlier detection keeps of one host; it hangs on the host, so that an answer costs no look-up. */
-export interface OutlierRecord {
-  readonly counts: FailureCounts;
-  ejection: Ejection | undefined;
-  /** Monotonic milliseconds. */
-  ejectedAtMs: number;
-  multiplier: number;
-}
 
 export type OutlierEvent = { readonly host: Host; readonly policy: OutlierDetectionConfig } & (
   | { readonly kind: 'ejected'; readonly ejection: Ejection }

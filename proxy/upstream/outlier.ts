@@ -1,9 +1,9 @@
 /** What outlier detection is told of each attempt; the detector itself is outlier-detector.ts. */
 
+import type { LocalOriginFailure } from './ejection.ts';
 import type { Host } from './host.ts';
 
-/** A failure this side saw, no answer having come. */
-export type LocalOriginFailure = 'connect_failure' | 'connect_timeout' | 'reset' | 'timeout';
+export type { LocalOriginFailure } from './ejection.ts';
 
 /** Told once for each attempt that reached a host; overflow is not told (Envoy). */
 export interface OutlierSink {

@@ -248,6 +248,7 @@ t.test('stats as text and JSON', async (t) => {
   t.match(text, /\nistiocustom\.istio_request_duration_milliseconds\..*: P0\(nan,10\) .*P50\(nan,17\.5\).* P100\(nan,25\)\n/);
 
   t.equal((await ask(port, 'GET', '/stats?usedonly&filter=^cluster%5C.')).body, [
+    ...['cx', 'pending', 'retries', 'rq'].map((what) => `cluster.${REVIEWS}.circuit_breakers.default.remaining_${what}: 4294967295`),
     `cluster.${REVIEWS}.membership_healthy: 1`, `cluster.${REVIEWS}.membership_total: 1`, `cluster.${REVIEWS}.upstream_cx_active: 1`, `cluster.${REVIEWS}.upstream_cx_total: 2`,
     `cluster.${REVIEWS}.upstream_rq_2xx: 4`, `cluster.${REVIEWS}.upstream_rq_5xx: 1`, `cluster.${REVIEWS}.upstream_rq_total: 5`, '',
   ].join('\n'));
@@ -260,7 +261,7 @@ t.test('stats as text and JSON', async (t) => {
   const { stats } = JSON.parse((await ask(port, 'GET', '/stats?format=json')).body);
   const last = stats.pop();
   t.ok(stats.every((stat: { name: unknown; value: unknown }) => typeof stat.name === 'string' && typeof stat.value === 'number'));
-  t.match(stats, [{ name: `cluster.${REVIEWS}.membership_change`, value: 0 }]);
+  t.ok(stats.some(({ name, value }: { name: string; value: number }) => name === `cluster.${REVIEWS}.membership_change` && value === 0));
   t.match(last, { histograms: { supported_quantiles: [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100], computed_quantiles: [{ values: [{ cumulative: 10, interval: null }] }] } });
   t.equal(last.histograms.computed_quantiles.length, 6, 'three metrics, two series');
   const empty = JSON.parse((await ask(port, 'GET', '/stats?format=json&filter=nothing_like_this&histogram_buckets=cumulative')).body);
