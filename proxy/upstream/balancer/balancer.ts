@@ -8,7 +8,7 @@ export interface BalancerHost {
   readonly weight: number;
   /** Requests in flight now. */
   readonly activeRequests: number;
-  /** False while ejected or found sick: such a host is never picked. */
+  /** False while ejected or found sick: such a host is picked in panic only. */
   readonly healthy: boolean;
 }
 
@@ -30,11 +30,11 @@ export interface BalancerDeps {
 
 /** What a pick may depend on besides the hosts themselves. */
 export interface PickRequest<H> {
-  /** Hosts that earlier attempts of the same request went to: avoided as long as another healthy one is left. */
+  /** Hosts that earlier attempts of the same request went to: avoided as long as the priority has another healthy one. */
   readonly tried?: readonly H[] | undefined;
   /** Priorities of the hosts in `tried` are avoided as long as another one can take the request (retryRemoteLocalities). */
   readonly avoidTriedPriorities?: boolean;
-  /** What consistent hashing goes by; absent: a random host. */
+  /** What consistent hashing goes by, one byte per character; absent: a random host. */
   readonly hashKey?: string | undefined;
 }
 
