@@ -187,6 +187,10 @@ t.test('why: tries, times and limits', async (t) => {
   t.equal((await request(t, exhausted.port)).status, 503);
   t.match(exhausted.explanations, [/: 127\.0\.0\.1:\d+ of upstream: delayed connect error: Connection refused; 3 tries: 127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+; its retries are used up \(VirtualService default\/web, web\.yaml:9\)$/]);
 
+  const faulty = await startDataPath(t, { routes: [{ filters: [{ name: 'fault', policy: { abort: { httpStatus: 418, percent: 100 } } }], origin: at(4), origins: { fault: at(6) } }] });
+  t.equal((await request(t, faulty.port)).status, 418);
+  t.match(faulty.explanations, ['418 for GET localhost/: route default (VirtualService default/web, web.yaml:4) injects a fault (VirtualService default/web, web.yaml:6)']);
+
   const hanging = await Upstream.start(t, { onRequest: () => {} });
   const slow = await startDataPath(t, {
     upstreamPort: hanging.port,

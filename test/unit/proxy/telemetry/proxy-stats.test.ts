@@ -1,6 +1,6 @@
 import t from 'tap';
-import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, resetCounters } from '../../../../proxy/telemetry/metrics/proxy-stats.ts';
-import { ClusterStats, ListenerStats } from '../../../../proxy/telemetry/stats.ts';
+import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, OUTLIER_STATS, resetCounters } from '../../../../proxy/telemetry/metrics/proxy-stats.ts';
+import { ClusterStats, ListenerStats, OutlierStats } from '../../../../proxy/telemetry/stats.ts';
 
 t.test('Envoy\'s names come from the fields', async (t) => {
   const named = new Map([...CLUSTER_STATS, ...HTTP_STATS].map((stat) => [stat.name, stat]));
@@ -32,4 +32,38 @@ t.test('reading, use and reset', async (t) => {
   listener.downstreamRqActive = 2;
   resetCounters(listener);
   t.same([listener.downstreamCxDestroyRemoteActiveRq, listener.downstreamRqActive], [0, 2]);
+});
+
+/** As Envoy 1.40 lists them for a cluster with outlier detection; those it knows and we have no use for are not here. */
+const ENVOY_CLUSTER = `
+lb_healthy_panic membership_change retry_or_shadow_abandoned upstream_cx_active upstream_cx_connect_fail upstream_cx_connect_timeout
+upstream_cx_destroy_local_with_active_rq upstream_cx_destroy_remote_with_active_rq upstream_cx_idle_timeout upstream_cx_max_duration_reached
+upstream_cx_max_requests upstream_cx_none_healthy upstream_cx_overflow upstream_cx_protocol_error upstream_cx_rx_bytes_total upstream_cx_total
+upstream_cx_tx_bytes_total upstream_rq_1xx upstream_rq_2xx upstream_rq_3xx upstream_rq_4xx upstream_rq_5xx upstream_rq_active
+upstream_rq_active_overflow upstream_rq_completed upstream_rq_pending_active upstream_rq_pending_failure_eject upstream_rq_pending_overflow
+upstream_rq_pending_total upstream_rq_per_try_timeout upstream_rq_retry upstream_rq_retry_backoff_exponential upstream_rq_retry_limit_exceeded
+upstream_rq_retry_overflow upstream_rq_retry_success upstream_rq_rx_reset upstream_rq_timeout upstream_rq_total upstream_rq_tx_reset`;
+const ENVOY_OUTLIER = `
+ejections_active ejections_detected_consecutive_5xx ejections_detected_consecutive_gateway_failure ejections_detected_consecutive_local_origin_failure
+ejections_enforced_consecutive_5xx ejections_enforced_consecutive_gateway_failure ejections_enforced_consecutive_local_origin_failure
+ejections_enforced_total ejections_overflow`;
+/** What Envoy has no name for. */
+const OURS = ['upstream_rq_mirror_overflow', 'upstream_rq_replayed'];
+
+t.test('cluster and outlier detection: Envoy\'s names and kinds', async (t) => {
+  const words = (text: string): string[] => text.trim().split(/\s+/);
+  t.same(CLUSTER_STATS.map(({ name }) => name).filter((name) => !OURS.includes(name)), words(ENVOY_CLUSTER));
+  t.same(OUTLIER_STATS.map(({ name }) => name), words(ENVOY_OUTLIER).map((name) => `outlier_detection.${name}`));
+  t.same(OUTLIER_STATS.map(({ family, responseClass }) => [family, responseClass]), words(ENVOY_OUTLIER).map((name) => [`outlier_detection_${name}`, undefined]));
+  t.same([...CLUSTER_STATS, ...OUTLIER_STATS].filter(({ kind }) => kind === 'gauge').map(({ name }) => name), [
+    'upstream_cx_active', 'upstream_rq_active', 'upstream_rq_pending_active', 'outlier_detection.ejections_active',
+  ]);
+  const outlier = Object.assign(new OutlierStats(), { ejectionsActive: 1, ejectionsEnforcedTotal: 4 });
+  resetCounters(outlier);
+  t.same(outlier, Object.assign(new OutlierStats(), { ejectionsActive: 1 }), 'a host that is out stays counted');
+});
+
+t.test('faults: a scope of their own', async (t) => {
+  const faults = HTTP_STATS.filter(({ name }) => name.startsWith('fault.')).map(({ name, kind, family }) => `${name} ${kind} ${family}`);
+  t.same(faults, ['aborts_injected counter', 'active_faults gauge', 'delays_injected counter', 'faults_overflow counter', 'response_rl_injected counter'].map((fault) => `fault.${fault} fault_${fault.split(' ')[0]}`));
 });
