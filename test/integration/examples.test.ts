@@ -10,8 +10,8 @@ import { Upstream } from '../support/upstream.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../config/examples', import.meta.url));
 
-for (const name of ['first-steps.yaml', 'bookinfo']) {
-  t.test(`${name} is valid without a warning`, async (t) => {
+for (const name of ['first-steps.yaml', 'resilience.yaml', 'bookinfo', '']) {
+  t.test(`${name === '' ? 'the whole folder' : name} is valid without a warning`, async (t) => {
     const { code, stdout, stderr } = await outrider(['validate', `${EXAMPLES}/${name}`]);
     t.equal(code, 0, stderr);
     t.equal(stdout.trimEnd().split('\n').at(-1), '0 errors, 0 warnings', stdout + stderr);
@@ -27,6 +27,48 @@ t.test('first-steps routes as its comment says', async (t) => {
   t.equal((await proxy.request({ host: '', path: 'http://web/', headers: { Host: 'web' } })).text, 'stable', 'as to an HTTP proxy');
   t.equal((await proxy.request({ host: 'web', headers: { 'x-canary': 'yes' } })).text, 'canary');
 });
+
+t.test('resilience survives as its comment says', async (t) => {
+  const good = await Upstream.start(t, { body: 'good' });
+  const failing = await Upstream.start(t, { onRequest: (request) => void request.complete.then(() => request.answer({ status: 503 })) });
+  const audit = await Upstream.start(t);
+  const text = changed(readFileSync(`${EXAMPLES}/resilience.yaml`, 'utf8'), [
+    ['port: 3000', `port: ${good.port}`],
+    ['port: 3001', `port: ${failing.port}`],
+    ['port: 3002', `port: ${audit.port}`],
+    ['mirrorPercentage: {value: 10}', 'mirrorPercentage: {value: 100}'],
+    // However slow this machine is.
+    ['timeout: 3s', 'timeout: 60s'],
+    ['perTryTimeout: 1s', 'perTryTimeout: 30s'],
+    ['baseEjectionTime: 10s', 'baseEjectionTime: 600s'],
+    ['fixedDelay: 2s', 'fixedDelay: 20ms'],
+  ]);
+  const proxy = await Proxy.start(t, { snapshot: text, workload: 'default/visitor' });
+  const clusters = async (): Promise<string> => proxy.admin('/clusters');
+
+  const aborted = await proxy.request({ host: 'shop', headers: { 'x-fault': 'abort' } });
+  t.same([aborted.status, aborted.text], [503, 'fault filter abort']);
+  let ejected = '';
+  for (let i = 0; i < 500 && ejected === ''; i++) {
+    t.equal((await proxy.request({ host: 'shop' })).text, 'good', 'a try that fails is made again elsewhere');
+    ejected = (await clusters()).split('\n').find((line) => line.includes(`127.0.0.1:${failing.port}::outlier::ejected`)) ?? '';
+  }
+  t.match(ejected, /3 consecutive 5xx/);
+  t.equal((await audit.next()).header('host'), 'shop', 'the copy keeps the Host');
+  t.equal((await proxy.request({ host: 'shop', headers: { 'x-fault': 'delay' } })).text, 'good');
+
+  const first = await proxy.request({ host: 'shop', path: '/cart' });
+  const cookie = /^session="?[^";]+"?/.exec(first.header('set-cookie') ?? '')?.[0] ?? '';
+  t.match(cookie, /^session=/, 'a visitor without the cookie gets one');
+  t.equal((await proxy.request({ host: 'shop', path: '/cart', headers: { cookie } })).header('set-cookie'), undefined, 'and keeps it');
+});
+
+function changed(text: string, changes: readonly (readonly [from: string, to: string])[]): string {
+  return changes.reduce((result, [from, to]) => {
+    if (!result.includes(from)) throw new Error(`the example does not say ${from}`);
+    return result.replace(from, to);
+  }, text);
+}
 
 t.test('the header decides', async (t) => {
   const v1 = await Upstream.start(t, { body: 'one' });
