@@ -1,0 +1,187 @@
+/** Connections passed through over real sockets, with the time in the test's hand: limits, timeouts, flags, and permits given back. */
+
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import type { ConnectionPoolConfig } from '../../../../config/runtime/cluster.ts';
+import { createEventClock } from '../../../../proxy/base/event-clock.ts';
+import { renderResponseFlags } from '../../../../proxy/stream/response-flags.ts';
+import { Tunnel, type TunnelOutcome } from '../../../../proxy/tcp/tunnel.ts';
+import { Cluster } from '../../../../proxy/upstream/cluster.ts';
+import { TestClock } from '../../../support/clock.ts';
+import { clusterOf } from '../../../support/data-path.ts';
+import { RawSocket } from '../../../support/raw-socket.ts';
+import { eventually } from '../../../support/scope.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** A place to tunnel to, whose connections answer nothing by themselves. */
+interface Far {
+  readonly port: number;
+  readonly connections: RawSocket[];
+}
+
+interface Opened {
+  readonly client: RawSocket;
+  /** Empty while it lasts, then one. */
+  readonly outcomes: readonly TunnelOutcome[];
+}
+
+class Scene {
+  readonly clock: TestClock = new TestClock();
+  readonly cluster: Cluster;
+  readonly far: Far;
+  readonly #t: Test;
+  readonly #near: Server;
+  readonly #eventClock = createEventClock(this.clock);
+
+  constructor(t: Test, far: Far, near: Server, connectionPool: ConnectionPoolConfig) {
+    this.#t = t;
+    this.far = far;
+    this.#near = near;
+    this.cluster = new Cluster(clusterOf('PassthroughCluster', 1, { discovery: 'ORIGINAL_DST', connectionPool }), { clock: this.#eventClock, random: () => 0, resolver: async () => [] });
+  }
+
+  /** A client whose connection is passed on, with `first` as its first bytes. */
+  async open(first: string, port: number = this.far.port): Promise<Opened> {
+    const accepted = once(this.#near, 'connection') as Promise<[Socket]>;
+    const socket = connect({ port: portOf(this.#near), host: '127.0.0.1', allowHalfOpen: true });
+    const client = new RawSocket(socket);
+    this.#t.teardown(() => socket.destroy());
+    const [downstream] = await accepted;
+    const outcomes: TunnelOutcome[] = [];
+    const tunnel = new Tunnel(downstream, { address: '127.0.0.1', port, cluster: this.cluster, isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
+    downstream.on('data', (bytes: Buffer) => {
+      this.#eventClock.tick();
+      tunnel.onBytes(bytes, 0, bytes.length);
+    });
+    downstream.on('end', () => tunnel.onEnd());
+    downstream.on('error', () => {});
+    downstream.on('close', () => tunnel.onGone());
+    this.#t.teardown(() => tunnel.onGone());
+    client.send(first);
+    return { client, outcomes };
+  }
+
+  /** The connection of `opened` has reached the far side, which has its first bytes. */
+  async through(first: string): Promise<RawSocket> {
+    return eventually(() => this.far.connections.find(({ text }) => text.startsWith(first)), `${first} at the far side`);
+  }
+}
+
+async function sceneOf(t: Test, connectionPool: ConnectionPoolConfig = {}): Promise<Scene> {
+  const connections: RawSocket[] = [];
+  const far = await listening(t, (socket) => connections.push(new RawSocket(socket)));
+  return new Scene(t, { port: portOf(far), connections }, await listening(t, () => {}), connectionPool);
+}
+
+async function listening(t: Test, accept: (socket: Socket) => void): Promise<Server> {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    accept(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return server;
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+/** Of each end that was told. */
+function flagsOf({ outcomes }: Opened): readonly string[] {
+  return outcomes.map(({ flags }) => renderResponseFlags(flags));
+}
+
+t.test('without traffic for an hour both sides are closed; every byte either way begins the hour anew', async (t) => {
+  const scene = await sceneOf(t);
+  const opened = await scene.open('hello');
+  const far = await scene.through('hello');
+  scene.clock.advance(HOUR_MS - 1);
+  far.send('back');
+  await opened.client.until('back');
+  scene.clock.advance(HOUR_MS - 1);
+  opened.client.send(' again');
+  await far.until('hello again');
+  scene.clock.advance(HOUR_MS - 1);
+  t.same(opened.outcomes, []);
+  scene.clock.advance(1);
+  await Promise.all([opened.client.closed(), far.closed()]);
+  t.strictSame(opened.outcomes, [{ bytesReceived: 11, bytesSent: 4, flags: 0, failureReason: undefined }], 'told once, no flag, as in Envoy');
+  t.same([scene.cluster.breaker.connections, scene.cluster.stats.upstreamCxActive, scene.cluster.stats.upstreamCxTotal], [0, 0, 1]);
+  t.equal(scene.cluster.stats.upstreamCxIdleTimeout, 1);
+  t.equal(scene.clock.pending, 0, 'no timer is left');
+});
+
+t.test('the idle timeout is the cluster\'s, 0 is none', async (t) => {
+  const short = await sceneOf(t, { tcpIdleTimeoutMs: 5000 });
+  const opened = await short.open('hello');
+  await short.through('hello');
+  short.clock.advance(4999);
+  t.same(opened.outcomes, []);
+  short.clock.advance(1);
+  t.strictSame(flagsOf(opened), ['-']);
+
+  const none = await sceneOf(t, { tcpIdleTimeoutMs: 0 });
+  const lasting = await none.open('hello');
+  await none.through('hello');
+  none.clock.advance(1000 * HOUR_MS);
+  t.same(lasting.outcomes, []);
+  t.equal(none.clock.pending, 0);
+});
+
+t.test('it ends when it has lasted as long as it may, traffic or not', async (t) => {
+  const scene = await sceneOf(t, { maxConnectionDurationMs: 60_000 });
+  const opened = await scene.open('hello');
+  const far = await scene.through('hello');
+  scene.clock.advance(59_999);
+  far.send('back');
+  await opened.client.until('back');
+  t.same(opened.outcomes, []);
+  scene.clock.advance(1);
+  t.strictSame(flagsOf(opened), ['DT']);
+  t.equal(scene.cluster.stats.upstreamCxMaxDurationReached, 1);
+  t.equal(scene.cluster.breaker.connections, 0);
+});
+
+t.test('past the cluster\'s connections one is closed, not queued', async (t) => {
+  const scene = await sceneOf(t, { maxConnections: 1 });
+  const first = await scene.open('first');
+  await scene.through('first');
+  const second = await scene.open('second');
+  t.strictSame(flagsOf(second), ['UO']);
+  await second.client.closed();
+  t.equal(scene.cluster.stats.upstreamCxOverflow, 1);
+  t.equal(scene.cluster.breaker.connections, 1);
+  first.client.reset();
+  await eventually(() => first.outcomes.length > 0, 'the end of the first');
+  t.equal(scene.cluster.breaker.connections, 0);
+  const third = await scene.open('third');
+  await scene.through('third');
+  t.same(third.outcomes, [], 'its place is free again');
+  t.notOk(scene.far.connections.some(({ text }) => text.includes('second')));
+});
+
+t.test('a connect that fails is told as in Envoy, and holds no permit', async (t) => {
+  const scene = await sceneOf(t, { maxConnections: 1 });
+  const gone = await listening(t, () => {});
+  const port = portOf(gone);
+  await new Promise((resolve) => gone.close(resolve));
+  const refused = await scene.open('hello', port);
+  await eventually(() => refused.outcomes.length > 0, 'the refusal');
+  t.strictSame(flagsOf(refused), ['URX,UF']);
+  t.equal(refused.outcomes[0]?.failureReason, 'delayed connect error: Connection refused');
+  t.match(scene.cluster.stats, { upstreamCxConnectFail: 1, upstreamCxConnectTimeout: 0, upstreamCxTotal: 0 });
+
+  const slow = await scene.open('hello');
+  scene.clock.advance(10_000);
+  t.strictSame(flagsOf(slow), ['URX,UF'], 'at the connect timeout');
+  t.match(scene.cluster.stats, { upstreamCxConnectFail: 2, upstreamCxConnectTimeout: 1, upstreamCxTotal: 0 });
+  t.equal(scene.cluster.breaker.connections, 0);
+});
