@@ -93,8 +93,10 @@ function delayed(flags: number): string {
   return (flags & ResponseFlag.DelayInjected) === 0 ? '' : '; after an injected delay';
 }
 
+/** A route without a name is known by its line. */
 function routeOf({ info }: Stream): string {
-  return `route ${info.routeName ?? '-'}${at(info.routeOrigin)}`;
+  const name = info.routeName ?? '';
+  return `${name === '' ? 'route' : `route ${name}`}${at(info.routeOrigin)}`;
 }
 
 function noRoute(stream: Stream, virtualHost: VirtualHost<LiveRoute> | undefined): string {

@@ -3,9 +3,9 @@
  * hands connections over in turn.
  *
  * Node has no threads that share sockets and counters as Envoy's do, so these are per process: upstream connection
- * pools and their idle connections, load-balancer state (round-robin position, requests in flight per host), the limits
- * on waiting requests and on connections accepted, and the buffer of the access log. A limit therefore holds for each
- * worker, not for all together. Configuration, ports, readiness and the admin server are one: this process forwards
+ * pools and their idle connections, load-balancer state (round-robin position, requests in flight per host), outlier
+ * detection (each worker counts and ejects for itself), the limits on waiting requests and on connections accepted, and
+ * the buffer of the access log. A limit therefore holds for each worker, not for all together. Configuration, ports, readiness and the admin server are one: this process forwards
  * nothing, compiles once, sends every worker the same delta, and adds their counters up.
  *
  * A worker that ends by itself is replaced, at once the first time and later and later when that goes on.
@@ -26,6 +26,7 @@ import { PinnedPorts } from './pinned-ports.ts';
 import { WORKER_VARIABLE, type WorkerOrder } from './worker-messages.ts';
 import { WorkerProcess, type OrderOutcome } from './worker-process.ts';
 import { mergeReports, type MergedReport } from './worker-report.ts';
+import { shareOfConfig, shareOfDelta } from './worker-share.ts';
 
 /** First wait before a worker that ended young is replaced, doubled each time. */
 const FIRST_BACKOFF_MS = 1000;
@@ -78,7 +79,8 @@ export class WorkerGroup implements DataPlane {
 
   applyDelta(delta: RuntimeDelta): Promise<void> {
     return this.#inTurn(async () => {
-      const pinned = delta.listeners === undefined ? delta : { ...delta, listeners: await this.#ports.pin(delta.listeners) };
+      const shared = shareOfDelta(delta, this.#size);
+      const pinned = delta.listeners === undefined ? shared : { ...shared, listeners: await this.#ports.pin(delta.listeners) };
       const [first, ...rest] = this.#workers;
       const outcome = await first?.ask({ kind: 'apply', delta: pinned }, APPLY_WITHIN_MS);
       // What the first cannot bind, nobody can.
@@ -154,7 +156,7 @@ export class WorkerGroup implements DataPlane {
   async #startWorker(): Promise<void> {
     const worker = new WorkerProcess(cluster.fork({ [WORKER_VARIABLE]: '1' }));
     await worker.online;
-    const config = { ...this.#config, listeners: await this.#ports.pin(this.#config.listeners) };
+    const config = { ...shareOfConfig(this.#config, this.#size), listeners: await this.#ports.pin(this.#config.listeners) };
     const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
     if (outcome.kind !== 'done') {
       worker.kill();
