@@ -1,7 +1,8 @@
 /** What of a request decides its host where the balancer hashes (DestinationRule `consistentHash`; Envoy: hash_policy). */
 
-import { createHash } from 'node:crypto';
 import type { HashPolicyConfig } from '../../config/runtime/route.ts';
+import { Uint64 } from '../base/uint64.ts';
+import { xxHash64 } from '../base/xxhash64.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { Stream } from '../stream/stream.ts';
 import { firstQueryValue, pathLengthOf } from './target.ts';
@@ -54,7 +55,12 @@ function cookieKey(policy: Extract<HashPolicyConfig, { kind: 'cookie' }>): ReadH
 
 /** The same for every request of one connection, as in Envoy: requests that overlap before the first answer stay together. */
 function cookieFor(remote: string, local: string): string {
-  return createHash('sha256').update(`${remote} ${local}`).digest('hex').slice(0, 16);
+  const { hi, lo } = xxHash64(remote + local, new Uint64());
+  return hexOf(hi) + hexOf(lo);
+}
+
+function hexOf(half: number): string {
+  return (half >>> 0).toString(16).padStart(8, '0');
 }
 
 /** First cookie of that name in any Cookie line, without the quotes around it. */

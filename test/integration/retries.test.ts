@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import { DEFAULT_RETRY, type RetryConfig } from '../../config/runtime/retry.ts';
+import { Cluster } from '../../proxy/upstream/cluster.ts';
 import { renderResponseFlags } from '../../proxy/stream/response-flags.ts';
 import { clusterOf, type DataPath, type DataPathOptions, startDataPath } from '../support/data-path.ts';
 import { RawClient, request } from '../support/raw-client.ts';
@@ -45,8 +46,9 @@ async function outcome(proxy: DataPath): Promise<string> {
 /** Everything that a request may hold is given back. */
 function nothingHeld({ runtime }: DataPath): unknown {
   return [...runtime.clusters()].map((cluster) => {
-    const { breaker, stats } = cluster as unknown as { breaker: Record<string, number>; stats: Record<string, number> };
-    return [breaker['requests'], breaker['retries'], breaker['pending'], stats['upstreamRqActive'], stats['upstreamRqPendingActive']];
+    if (!(cluster instanceof Cluster)) throw new TypeError('a live cluster');
+    const { breaker, stats } = cluster;
+    return [breaker.requests, breaker.retries, breaker.pending, stats.upstreamRqActive, stats.upstreamRqPendingActive];
   });
 }
 const NOTHING = [[0, 0, 0, 0, 0]];
