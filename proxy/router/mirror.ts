@@ -21,6 +21,8 @@ export interface MirrorCopy {
   /** Of the body: bytes, Framing.Chunked or Framing.None. */
   readonly framing: number;
   readonly trailers: string[] | undefined;
+  /** The request says `TE: trailers`; servers of gRPC insist on it. */
+  readonly trailersAccepted: boolean;
   /** The request's own limit, milliseconds; undefined: none. */
   readonly timeoutMs: number | undefined;
 }
@@ -118,8 +120,7 @@ class CopiesUnderWay {
 class MirrorRequest implements UpstreamRequestOwner {
   readonly request: RequestHead;
   readonly requestFraming: number;
-  /** Nobody would read them. */
-  readonly trailersAccepted = false;
+  readonly trailersAccepted: boolean;
   /** Nobody's: what is noted here is neither logged nor counted. */
   readonly info: StreamInfo = new StreamInfo();
   /** Of the body. */
@@ -135,6 +136,7 @@ class MirrorRequest implements UpstreamRequestOwner {
     this.#copy = copy;
     this.request = { ...copy.request, headers: copy.request.headers.clone() };
     this.requestFraming = copy.framing;
+    this.trailersAccepted = copy.trailersAccepted;
     this.bytes = bytes;
     this.#underWay = underWay;
   }

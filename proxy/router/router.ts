@@ -329,7 +329,8 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     const request = this.#mirrorHead;
     if (request === undefined) return;
     this.#mirrors = undefined;
-    const copy = { request, body: this.#kept?.chunks ?? [], framing: this.requestFraming, trailers: this.#requestTrailers, timeoutMs: this.#timers?.timeoutMs };
+    const { requestFraming: framing, trailersAccepted } = this;
+    const copy = { request, body: this.#kept?.chunks ?? [], framing, trailers: this.#requestTrailers, trailersAccepted, timeoutMs: this.#timers?.timeoutMs };
     for (const mirror of mirrors) sendMirror(mirror, copy, this.#deps);
   }
 

@@ -55,7 +55,7 @@ t.test('the copy', async (t) => {
   const path = await mirrored(t, { rewrite: { uri: { kind: 'prefix', from: '/', to: '/v2/' } }, route: { timeoutMs: 60_000 } });
   const { client, upstream, mirror } = path;
   const requests: readonly (readonly [what: string, bytes: string, body: string, framing: readonly [string, string] | undefined])[] = [
-    ['GET', 'GET /a?b=c HTTP/1.1\r\nhost: cart:8080\r\nx-own: 1\r\n\r\n', '', undefined],
+    ['GET', 'GET /a?b=c HTTP/1.1\r\nhost: cart:8080\r\nx-own: 1\r\nte: trailers\r\nconnection: te\r\n\r\n', '', undefined],
     ['content-length', 'POST /a HTTP/1.1\r\nhost: cart:8080\r\ncontent-length: 5\r\n\r\nhello', 'hello', ['content-length', '5']],
     ['an empty body', 'POST /a HTTP/1.1\r\nhost: cart:8080\r\ncontent-length: 0\r\n\r\n', '', ['content-length', '0']],
     ['chunked', 'POST /a HTTP/1.1\r\nhost: cart:8080\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', 'hello', ['transfer-encoding', 'chunked']],
@@ -75,6 +75,7 @@ t.test('the copy', async (t) => {
     t.equal(copy.header('x-envoy-internal'), 'true');
     t.equal(copy.header('x-forwarded-for'), '127.0.0.1', `${what}: the proxy is its last hop`);
     t.equal(own.header('x-envoy-internal'), undefined);
+    if (what === 'GET') t.equal(copy.header('te'), 'trailers');
     await quiet(path);
   }
   t.equal(mirror.connections.length, 1, 'answers are read, so one connection is enough');
@@ -158,18 +159,12 @@ t.test('a slow mirror answers in vain', async (t) => {
   t.equal(path.mirror.connections.length, 1, 'its connection is used again');
 });
 
-t.test('the time limit of the request holds for its copy', async (t) => {
-  const path = await mirrored(t, { mirror: silent, route: { timeoutMs: 2000 } });
-  t.equal((await path.client.exchange()).status, 200);
-  const copy = await path.mirror.next();
-  t.equal(copy.header('x-envoy-expected-rq-timeout-ms'), '2000');
-  await copy.connection.closed();
-  await quiet(path);
-  t.equal(path.stats('mirror').upstreamRqTimeout, 1);
-  t.equal(path.stats('upstream').upstreamRqTimeout, 0);
-});
+t.test('the time limit of the request holds for its copy, and meanwhile: one copy, whatever becomes of the request', async (t) => {
+  const limited = await mirrored(t, { mirror: silent, route: { timeoutMs: 5000 } });
+  t.equal((await limited.client.exchange()).status, 200);
+  const copy = await limited.mirror.next();
+  t.equal(copy.header('x-envoy-expected-rq-timeout-ms'), '5000');
 
-t.test('one copy, whatever becomes of the request', async (t) => {
   let asked = 0;
   const flaky: UpstreamOptions = { onRequest: (request) => void request.complete.then(() => request.answer({ status: ++asked < 3 ? 503 : 200 })) };
   const retry = { attempts: 2, conditions: ['5xx'], statusCodes: [], backoffBaseMs: 1, ignorePreviousHosts: true, remoteLocalities: false } as const;
@@ -191,6 +186,11 @@ t.test('one copy, whatever becomes of the request', async (t) => {
   const faulty = await mirrored(t, { route: { filters: [abort] } });
   t.equal((await faulty.client.exchange()).status, 500);
   t.equal(faulty.stats('mirror').upstreamRqTotal, 0, 'nor is one that was aborted');
+
+  await copy.connection.closed(60_000);
+  await quiet(limited);
+  t.equal(limited.stats('mirror').upstreamRqTimeout, 1);
+  t.equal(limited.stats('upstream').upstreamRqTimeout, 0);
 });
 
 t.test('a VirtualService', async (t) => {

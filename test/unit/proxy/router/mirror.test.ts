@@ -41,7 +41,7 @@ function bench(t: TestScope, port: number, config: Partial<ClusterConfig> = {}, 
 
 function copyOf(): MirrorCopy {
   const headers = new HeaderList(['x-request-id', 'f1d2', 'x-envoy-attempt-count', '1']);
-  return { request: { method: 'GET', path: '/a?b=c', originalPath: undefined, authority: 'cart:8080', scheme: 'http', headers }, body: [], framing: Framing.None, trailers: undefined, timeoutMs: undefined };
+  return { request: { method: 'GET', path: '/a?b=c', originalPath: undefined, authority: 'cart:8080', scheme: 'http', headers }, body: [], framing: Framing.None, trailers: undefined, trailersAccepted: false, timeoutMs: undefined };
 }
 
 const idle = (cluster: Cluster): boolean => cluster.stats.upstreamRqActive === 0 && [...cluster.hosts].every((host) => host.activeRequests === 0);
