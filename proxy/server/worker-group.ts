@@ -4,9 +4,10 @@
  *
  * Node has no threads that share sockets and counters as Envoy's do, so these are per process: upstream connection
  * pools and their idle connections, load-balancer state (round-robin position, requests in flight per host), outlier
- * detection (each worker counts and ejects for itself), the limits on waiting requests and on connections accepted, and
- * the buffer of the access log. A limit therefore holds for each worker, not for all together. Configuration, ports, readiness and the admin server are one: this process forwards
- * nothing, compiles once, sends every worker the same delta, and adds their counters up.
+ * detection (each worker counts and ejects for itself), and the buffer of the access log. The limits of a
+ * DestinationRule are divided among the workers (worker-share.ts says how). Configuration, ports, readiness and the admin
+ * server are one: this process forwards nothing, compiles once, sends every worker the same delta, and adds their
+ * counters up.
  *
  * A worker that ends by itself is replaced, at once the first time and later and later when that goes on.
  */
