@@ -9,7 +9,8 @@ import { startOutrider } from './targets/outrider.ts';
 
 await t.test('the table on Outrider', async (t) => {
   const upstream = new ScriptedUpstream();
-  const backends = await startBackends(upstream);
+  const backends = await startBackends([upstream]);
   t.teardown(() => backends.close());
-  await runTable(t, 'outrider', await startOutrider(t, backends.ports), upstream, cases);
+  const [ports] = backends.ports;
+  if (ports !== undefined) await runTable(t, 'outrider', await startOutrider(t, ports), upstream, cases);
 });

@@ -68,7 +68,7 @@ export interface ExpectedAnswer {
   readonly status: number;
   /** Value, pattern, or null for "must not be there". */
   readonly headers?: Readonly<Record<string, string | RegExp | null>>;
-  /** The whole head below the status line, in order; of `date` and `server`, which have tests of their own, only the names. */
+  /** The whole head below the status line, in any order; of `date` and `server`, which have tests of their own, only the names. */
   readonly head?: readonly string[];
   readonly body?: string | RegExp;
   /** The body stops short of what its framing promised. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Case, Expected } from '../conformance/case.ts';
 import { cases } from '../conformance/cases/index.ts';
+import { cases as resilienceCases } from '../conformance/resilience/index.ts';
 
 const BEGIN = '<!-- table: begin -->\n';
 const END = '<!-- table: end -->';
@@ -16,7 +17,7 @@ t.test('the page lists every difference', async (t) => {
   const begin = text.indexOf(BEGIN) + BEGIN.length;
   const end = text.indexOf(END);
   t.ok(begin >= BEGIN.length && end >= begin, 'the page has a place for the table');
-  const table = renderTable(cases.filter(({ envoy }) => envoy !== undefined));
+  const table = renderTable([...cases, ...resilienceCases].filter(({ envoy }) => envoy !== undefined));
   if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, text.slice(0, begin) + table + text.slice(end));
   else t.equal(text.slice(begin, end), table, 'docs/differences.md is current (npm run golden:update)');
 });

@@ -32,8 +32,8 @@ function compareAnswer(answer: Answer | undefined, expected: ExpectedAnswer): st
     if (!fits) found.push(`${answer.status} ${name}: ${got ?? 'absent'}, expected ${value ?? 'absent'}`);
   }
   if (expected.head !== undefined) {
-    const got = answer.lines.map((line) => line.replace(/^(date|server): .*$/i, '$1')).join(' ⏎ ');
-    const wanted = expected.head.join(' ⏎ ');
+    const got = answer.lines.map((line) => line.replace(/^(date|server): .*$/i, '$1')).toSorted().join(' ⏎ ');
+    const wanted = expected.head.toSorted().join(' ⏎ ');
     if (got !== wanted) found.push(`${answer.status} head: ${got}, expected ${wanted}`);
   }
   if (expected.body !== undefined && !matches(answer.body, expected.body)) {

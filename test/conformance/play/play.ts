@@ -87,9 +87,10 @@ async function send(scene: Scene, each: Case): Promise<boolean> {
   return false;
 }
 
-async function awaitStep({ client, upstream, answers }: Scene, step: Extract<ClientStep, { until: string }>): Promise<void> {
+async function awaitStep(scene: Scene, step: Extract<ClientStep, { until: string }>): Promise<void> {
+  const { client, upstream } = scene;
   if (step.until === 'answer') {
-    await client.until(() => client.ended || answers() >= (step.answers ?? 1), patienceMs);
+    await client.until(() => client.ended || scene.answers() >= (step.answers ?? 1), patienceMs);
     return;
   }
   const wanted = step.until === 'upstream' ? (step.requests ?? 1) : 0;

@@ -44,6 +44,13 @@ export function grpcHead(status: number, message: string, closes = false): strin
   return ['content-type: application/grpc', `grpc-status: ${status}`, ...(message === '' ? [] : [`grpc-message: ${message}`]), ...localHead('', closes)];
 }
 
+/** Where Envoy differs on a reply of 400. */
+export function laxBadRequest(expected: Expected): Partial<Case> {
+  const answers = expected.answers.map((answer) => ({ ...answer, head: ['connection: close', ...(answer.head ?? [])] }));
+  const reason = 'Envoy ends the connection after each 400 of its own, as if the request had been at fault';
+  return { envoy: { reason, expect: { ...expected, answers, closes: true, log: expected.log?.slice(0, 1) ?? [] } } };
+}
+
 export interface LocalForm {
   readonly status: number;
   readonly flags: string;

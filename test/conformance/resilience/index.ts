@@ -1,7 +1,7 @@
 /** The whole table: hosts with their policies, and the rows that ask them. */
 
 import type { Case } from '../case.ts';
-import type { TestHost } from '../targets/test-host.ts';
+import type { Group } from '../run-groups.ts';
 import { ejectionCases, ejectionHosts } from './ejection.ts';
 import { faultCases, faultHosts } from './faults.ts';
 import { mirrorCases, mirrorHosts } from './mirrors.ts';
@@ -11,9 +11,19 @@ import { retryCases, retryHosts } from './retries.ts';
 import { conditionCases, conditionHosts } from './retry-conditions.ts';
 import { timeoutCases, timeoutHosts } from './timeouts.ts';
 
-/** `app` answers the runner's own requests, without any policy. */
-const app: TestHost = { name: 'app', endpoints: ['upstream'], http: [{ retries: { attempts: 0 } }], envoy: { routes: [{ route: { retry_policy: null } }] } };
+/** `app` answers the runner's own requests, without any policy; no row ends its connections. */
+const app: Group = { hosts: [{ name: 'app', endpoints: ['upstream'], http: [{ retries: { attempts: 0 } }], envoy: { routes: [{ route: { retry_policy: null } }] } }], cases: [] };
 
-export const hosts: readonly TestHost[] = [app, ...conditionHosts, ...retryHosts, ...timeoutHosts, ...replyHosts, ...faultHosts, ...poolHosts, ...ejectionHosts, ...mirrorHosts];
+export const groups: readonly Group[] = [
+  app,
+  { hosts: conditionHosts, cases: conditionCases },
+  { hosts: retryHosts, cases: retryCases },
+  { hosts: timeoutHosts, cases: timeoutCases },
+  { hosts: replyHosts, cases: replyCases },
+  { hosts: faultHosts, cases: faultCases },
+  { hosts: poolHosts, cases: poolCases },
+  { hosts: ejectionHosts, cases: ejectionCases },
+  { hosts: mirrorHosts, cases: mirrorCases },
+];
 
-export const cases: readonly Case[] = [...conditionCases, ...retryCases, ...timeoutCases, ...replyCases, ...faultCases, ...poolCases, ...ejectionCases, ...mirrorCases];
+export const cases: readonly Case[] = groups.flatMap((group) => group.cases);

@@ -24,6 +24,7 @@ const triggers = {
   '504': { turn: reply(504), given: relayed(504, once) },
   '404': { turn: reply(404), given: relayed(404, once) },
   '409': { turn: reply(409), given: relayed(409, once) },
+  '599': { turn: reply(599), given: relayed(599, once) },
   '425': { turn: reply(425), given: relayed(425, once) },
   '503 with x-envoy-overloaded': { turn: reply(503, ['x-envoy-overloaded: true']), given: relayed(503, once) },
   '503 with x-envoy-ratelimited': { turn: reply(503, ['x-envoy-ratelimited: true']), given: relayed(503, once) },
@@ -61,7 +62,7 @@ const noConnect: readonly TriggerName[] = ['a refused connect', 'a connect that 
 
 /** What is written into `retryOn` → what it fires on. */
 const fires: Readonly<Record<string, readonly TriggerName[]>> = {
-  '5xx': ['500', '502', '503', '504', '503 with x-envoy-overloaded', ...noAnswer],
+  '5xx': ['500', '502', '503', '504', '599', '503 with x-envoy-overloaded', ...noAnswer],
   'gateway-error': ['502', '503', '504', '503 with x-envoy-overloaded', ...noAnswer],
   reset: noAnswer,
   'reset-before-request': noConnect,
@@ -70,6 +71,8 @@ const fires: Readonly<Record<string, readonly TriggerName[]>> = {
   'retriable-4xx': ['409'],
   '404,503': ['404', '503', '503 with x-envoy-overloaded'],
   '425': ['425'],
+  // A number without a name is an unknown token to Istio.
+  '599': [],
   'retriable-status-codes': [],
   'retriable-headers': [],
   'envoy-ratelimited': ['503 with x-envoy-ratelimited', '429 with x-envoy-ratelimited'],
@@ -117,10 +120,8 @@ function hostOf(retryOn: string): string {
 
 function tokenHost(retryOn: string): TestHost {
   const retries = { attempts: 1, retryOn, backoff: '1ms' };
-  const policy = programRetry(retryOn.replace(/^[\d,]+$/, 'retriable-status-codes'), 1, {
-    retry_back_off: { base_interval: '0.001s' },
-    ...(/^[\d,]+$/.test(retryOn) ? { retriable_status_codes: retryOn.split(',').map(Number) } : {}),
-  });
+  const codes = /^[\d,]+$/.test(retryOn) && retryOn !== '599' ? retryOn.split(',').map(Number) : [];
+  const policy = programRetry(codes.length > 0 ? 'retriable-status-codes' : retryOn, 1, { retry_back_off: { base_interval: '0.001s' }, retriable_status_codes: codes });
   const to = (name: string): Json => ({ route: [{ destination: { host: `${name}.test` } }] });
   return {
     name: hostOf(retryOn),

@@ -16,14 +16,15 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** What stands behind the target of one table, and its end. */
-export async function startBackends(upstream: ScriptedUpstream): Promise<{ readonly ports: Backends; close(): void }> {
+/** What stands behind a target, for each of the upstreams, and its end. */
+export async function startBackends(upstreams: readonly ScriptedUpstream[]): Promise<{ readonly ports: readonly Backends[]; close(): void }> {
   const hanging = await hangingPort();
-  const ports = { upstream: await upstream.listen(), second: await upstream.listen('second'), refused: await freePort(), hanging: hanging.port };
+  const refused = await freePort();
+  const ports = upstreams.map(async (upstream) => ({ upstream: await upstream.listen(), second: await upstream.listen('second'), refused, hanging: hanging.port }));
   return {
-    ports,
+    ports: await Promise.all(ports),
     close() {
-      upstream.close();
+      for (const upstream of upstreams) upstream.close();
       hanging.close();
     },
   };

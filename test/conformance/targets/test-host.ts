@@ -20,6 +20,12 @@ export interface TestHost {
   };
 }
 
+/** Hosts, and what is behind their endpoints. */
+export interface Scene {
+  readonly hosts: readonly TestHost[];
+  readonly backends: Backends;
+}
+
 /** What Istio programs where nothing is said about retries. */
 export const defaultRetry: Json = programRetry('connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes', 2);
 
@@ -36,14 +42,16 @@ export function programRetry(retryOn: string, retries: number, more: Json = {}):
 }
 
 /** The Istio resources of the hosts; every other host is refused (REGISTRY_ONLY). */
-export function renderSnapshot(hosts: readonly TestHost[], backends: Backends): string {
-  return [mesh, ...hosts.flatMap((host) => describe(host, backends)).map((resource) => `${JSON.stringify(resource)}\n`)].join('---\n');
+export function renderSnapshot(scenes: readonly Scene[]): string {
+  const resources = scenes.flatMap(({ hosts, backends }) => hosts.flatMap((host) => describe(host, backends)));
+  return [mesh, ...resources.map((each) => `${JSON.stringify(each)}\n`)].join('---\n');
 }
 
-export function planEnvoy(hosts: readonly TestHost[], backends: Backends): EnvoyPlan {
+export function planEnvoy(scenes: readonly Scene[]): EnvoyPlan {
+  const hosts = scenes.flatMap((scene) => scene.hosts);
   return {
     virtualHosts: [...hosts.map((host) => virtualHost(`${host.name}.test`, (host.envoy?.routes ?? [{}]).map((route) => programRoute(host, route)))), blockAll],
-    clusters: hosts.map((host) => programCluster(host, backends)),
+    clusters: scenes.flatMap(({ hosts: own, backends }) => own.map((host) => programCluster(host, backends))),
   };
 }
 
