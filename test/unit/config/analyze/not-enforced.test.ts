@@ -61,6 +61,7 @@ t.test('DestinationRule', async (t) => {
   for (const text of enforced) t.strictSame(policy(text), [], text);
   const cases: readonly (readonly [string, string])[] = [
     ['connectionPool: {http: {h2UpgradePolicy: UPGRADE}}', 'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy: upstream connections are HTTP/1.1'],
+    ['retryBudget: {percent: 1, budgetInterval: 10s}', 'spec.trafficPolicy.retryBudget.budgetInterval: the budget is a share of the requests under way, not of those of an interval'],
     ['loadBalancer: {zoneAwareLbSetting: {enabled: true}}', 'spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: endpoints of all zones are used alike'],
     ['tls: {mode: ISTIO_MUTUAL}', 'spec.trafficPolicy.tls: requests are sent in plain text'],
     ['tunnel: {targetHost: a.b, targetPort: 80}', 'spec.trafficPolicy.tunnel: connections are made directly'],
