@@ -346,7 +346,8 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     info.details = reply.details;
     if (reply === ROUTE_NOT_FOUND) this.#listener.stats.noRoute++;
     else if (reply === NO_CLUSTER) this.#listener.stats.noCluster++;
-    if (reply.close === true) this.#writer.closeAfterResponse();
+    // Envoy closes behind every 400 of its own, configured ones included.
+    if (reply.close === true || reply.status === 400) this.#writer.closeAfterResponse();
     const { head, body } = localResponse(reply, isGrpc(request.headers.get('content-type')));
     const replacement = this.#filterResponse(head, this.#routeOps(reply));
     if (replacement !== undefined && !this.#replaced) {

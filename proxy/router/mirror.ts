@@ -165,6 +165,8 @@ class MirrorRequest implements UpstreamRequestOwner {
 
   // UpstreamRequestOwner: what comes is dropped.
 
+  onUpstreamConnected(): void {}
+
   onUpstreamInformational(): void {}
 
   onUpstreamHead(): boolean {

@@ -1,4 +1,7 @@
-/** The clocks of one request that has a limit: its own and each attempt's. Both start when the whole request has been received. */
+/**
+ * The clocks of one request that has a limit: its own, from when the whole request has been received, and each attempt's,
+ * from when it has a connection besides (Envoy).
+ */
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { effectivePerTryMs, expectedTimeoutMs } from './timeouts.ts';
@@ -36,8 +39,9 @@ export class RouteTimers {
     if (this.timeoutMs !== undefined) this.#timeout = this.#clock.setTimer(this.timeoutMs, () => this.#events.onTimeout());
   }
 
-  /** An attempt is under way and the request complete. */
+  /** An attempt has a connection and the request is complete. */
   startPerTry(): void {
+    this.#perTry?.cancel();
     if (this.#perTryMs !== undefined) this.#perTry = this.#clock.setTimer(this.#perTryMs, () => this.#events.onPerTryTimeout());
   }
 

@@ -134,7 +134,7 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     this.#requestEnded = true;
     this.#requestTrailers = trailers;
     this.#timers?.start();
-    if (this.#attempt !== undefined && !this.#answering) this.#timers?.startPerTry();
+    if (this.#attempt?.connected === true && !this.#answering) this.#timers?.startPerTry();
     this.#attempt?.sendEnd(trailers);
     if (this.#mirrors !== undefined) this.#sendMirrors(this.#mirrors);
   }
@@ -155,6 +155,10 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
   }
 
   // UpstreamRequestOwner, from the attempt under way
+
+  onUpstreamConnected(): void {
+    if (this.#requestEnded && !this.#answering) this.#timers?.startPerTry();
+  }
 
   onUpstreamInformational(status: number, headers: HeaderList): void {
     // The next attempt might send another one; Envoy does not retry from here on either.
@@ -322,7 +326,6 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
       return;
     }
     attempt.sendEnd(this.#requestTrailers);
-    this.#timers?.startPerTry();
   }
 
   #sendMirrors(mirrors: readonly MirrorConfig[]): void {

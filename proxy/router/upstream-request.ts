@@ -40,6 +40,8 @@ export interface UpstreamRequestOwner {
   /** Bytes, Framing.Chunked or Framing.None. */
   readonly requestFraming: number;
   readonly trailersAccepted: boolean;
+  /** The attempt has a connection and its head is on the way. */
+  onUpstreamConnected(): void;
   onUpstreamInformational(status: number, headers: HeaderList): void;
   /** True: the answer is given up, because the request is tried again. */
   onUpstreamHead(head: ResponseHead, framing: number, seen: number): boolean;
@@ -72,8 +74,6 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   #trailers: string[] | undefined;
   #headReceived = false;
   #status = 0;
-  /** A gRPC answer whose status is still to come, in its trailers. */
-  #grpcPending = false;
   #replays = 0;
   #done = false;
 
@@ -90,6 +90,11 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
 
   get sent(): boolean {
     return this.#sent;
+  }
+
+  /** It has a connection. */
+  get connected(): boolean {
+    return this.#connection !== undefined;
   }
 
   /** May end at once, in an overflow. */
@@ -178,6 +183,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#cluster.outlier?.onConnected(this.#host);
     owner.info.upstreamConnection = connection;
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
+    owner.onUpstreamConnected();
     const early = this.#early;
     if (early !== undefined) {
       this.#early = undefined;
@@ -216,7 +222,6 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (this.#done) return;
     this.#cluster.stats.upstreamRqCompleted++;
     this.#countStatus();
-    if (this.#grpcPending) this.#reportGrpcTrailers(trailers);
     this.#finish();
     this.#owner.onUpstreamEnd(trailers);
   }
@@ -296,21 +301,10 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     else this.#finish();
   }
 
-  /** Of a gRPC call its grpc-status counts, in the head or, later, in the trailers. */
+  /** Of a gRPC call its grpc-status counts, where the answer is nothing but that; in trailers it says nothing (Envoy). */
   #reportStatus(outlier: OutlierSink, head: ResponseHead): void {
-    if (head.status !== 200 || !isGrpcRequest(this.#owner)) {
-      outlier.onResponse(this.#host, head.status);
-      return;
-    }
-    const grpcStatus = head.headers.get('grpc-status');
-    if (grpcStatus === undefined) this.#grpcPending = true;
-    else outlier.onResponse(this.#host, httpStatusOfGrpc(grpcStatus));
-  }
-
-  #reportGrpcTrailers(trailers: string[] | undefined): void {
-    const index = trailers?.indexOf('grpc-status') ?? -1;
-    const status = index < 0 ? 200 : httpStatusOfGrpc(trailers?.[index + 1] ?? '');
-    this.#cluster.outlier?.onResponse(this.#host, status);
+    const grpcStatus = head.status === 200 && isGrpcRequest(this.#owner) ? head.headers.get('grpc-status') : undefined;
+    outlier.onResponse(this.#host, grpcStatus === undefined ? head.status : httpStatusOfGrpc(grpcStatus));
   }
 
   #countStatus(): void {
