@@ -5,6 +5,8 @@ import type { IstioIngressListener } from '../resources/sidecar.ts';
 import type { ConnectionPoolSettings } from '../resources/traffic-policy/types.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
 import type { CompileContext } from './context.ts';
+import type { InboundPort } from './inbound-ports.ts';
+import { inboundPorts } from './inbound-ports.ts';
 import { boundListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
 import { inboundTable, localCluster } from './local-application.ts';
@@ -13,8 +15,9 @@ import { below, originAt } from './located.ts';
 import { nodeAddress } from './node.ts';
 import type { Protocol } from './protocol.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
-import { effectivePolicy } from './traffic-policy.ts';
 import type { SidecarScope } from './sidecar-scope.ts';
+import type { EffectivePolicy } from './traffic-policy.ts';
+import { effectivePolicy } from './traffic-policy.ts';
 
 export interface IngressServices {
   readonly services: readonly InboundService[];
@@ -25,14 +28,17 @@ export interface IngressServices {
 export function ingressServices(context: CompileContext, { sidecar }: SidecarScope): IngressServices | undefined {
   const written = sidecar?.spec.ingress ?? [];
   if (sidecar === undefined || written.length === 0) return undefined;
+  // What named ports lack is nothing to report here: the listed ports are what is served.
+  const behind = inboundPorts({ ...context, report: () => {} });
   const services: InboundService[] = [];
   const listeners: ListenerConfig[] = [];
   for (const [index, listener] of written.entries()) {
     const protocol = writtenProtocol(listener.port.protocol);
     if (protocol === undefined || !isHttp(protocol)) continue;
     const place = { source: sidecar.source, path: ['spec', 'ingress', index] };
-    const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place) ?? effectivePolicy(undefined, 0, '', context.mesh).connectionPool;
-    const service = ingressService(listener, { place, protocol, pool }, context);
+    const policy = servicePolicy(behind.find(({ targetPort }) => targetPort === listener.port.number), context);
+    const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place) ?? policy.connectionPool;
+    const service = ingressService(listener, { place, protocol, pool, budget: policy.retryBudget }, context);
     if (service === undefined) continue;
     services.push(service);
     if (listener.captureMode !== 'NONE') continue;
@@ -46,15 +52,22 @@ export function ingressServices(context: CompileContext, { sidecar }: SidecarSco
 interface IngressDetails {
   readonly place: Place;
   readonly protocol: Protocol;
-  readonly pool: Located<ConnectionPoolSettings> | undefined;
+  readonly pool: EffectivePolicy['connectionPool'];
+  readonly budget: EffectivePolicy['retryBudget'];
 }
 
-function ingressService(listener: IstioIngressListener, { place, protocol, pool }: IngressDetails, context: CompileContext): InboundService | undefined {
+/** Of the service that the port belongs to, if it is one's; else what the mesh says. */
+function servicePolicy(behind: InboundPort | undefined, { rules, mesh }: CompileContext): EffectivePolicy {
+  if (behind === undefined) return effectivePolicy(undefined, 0, '', mesh);
+  return effectivePolicy(rules.ruleFor(behind.service, 'inbound'), behind.port.number, '', mesh);
+}
+
+function ingressService(listener: IstioIngressListener, { place, protocol, pool, budget }: IngressDetails, context: CompileContext): InboundService | undefined {
   const { number } = listener.port;
   const target = defaultEndpoint(listener, context);
   if (target === undefined) return undefined;
   const origin = originAt(place);
-  const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, origin }, context);
+  const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, retryBudget: budget, origin }, context);
   return { ports: [number], table: inboundTable({ name: cluster.name, servicePort: number, retry: context.retries.inbound(protocol), origin }), cluster };
 }
 

@@ -35,16 +35,16 @@ export function retryConfig(written: HttpRetry, origin: Origin, sticky: boolean)
   return overDefaults(written, origin, sticky ? STICKY_RETRY : DEFAULT_RETRY);
 }
 
-function meshRetry({ defaultRetry, placeOf }: MeshSettings, defaults: RetryConfig): RetryConfig | null | undefined {
-  const place = placeOf('defaultHttpRetryPolicy');
-  return defaultRetry === undefined || place === undefined ? undefined : overDefaults(defaultRetry, originAt(place), defaults);
+function meshRetry(mesh: MeshSettings, defaults: RetryConfig): RetryConfig | null | undefined {
+  const place = mesh.placeOf('defaultHttpRetryPolicy');
+  return mesh.defaultRetry === undefined || place === undefined ? undefined : overDefaults(mesh.defaultRetry, originAt(place), defaults);
 }
 
 /** Only attempts, retryOn and backoff are honoured (istio-api.md 2.9). */
-function meshInboundRetry({ defaultInboundRetry, placeOf }: MeshSettings): RetryConfig | null {
-  const place = placeOf('defaultInboundHttpRetryPolicy');
-  if (defaultInboundRetry === undefined || place === undefined) return DEFAULT_INBOUND_RETRY;
-  const { attempts, retryOn, backoff } = defaultInboundRetry;
+function meshInboundRetry(mesh: MeshSettings): RetryConfig | null {
+  const place = mesh.placeOf('defaultInboundHttpRetryPolicy');
+  if (mesh.defaultInboundRetry === undefined || place === undefined) return DEFAULT_INBOUND_RETRY;
+  const { attempts, retryOn, backoff } = mesh.defaultInboundRetry;
   const honoured: HttpRetry = { ...(attempts !== undefined && { attempts }), ...(retryOn !== undefined && { retryOn }), ...(backoff !== undefined && { backoff }) };
   return overDefaults(honoured, originAt(place), DEFAULT_INBOUND_RETRY);
 }

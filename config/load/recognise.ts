@@ -14,7 +14,8 @@ export type Recognised =
 
 const byKind: ReadonlyMap<string, CollectionName> = new Map(collectionNames.map((name) => [collections[name].kind, name]));
 const ourGroups: ReadonlySet<string> = new Set(collectionNames.flatMap((name) => collections[name].apiVersions.map(groupOf)));
-const ourKinds: readonly string[] = [...byKind.keys(), 'ConfigMap'];
+/** What may have been meant. A Node is not written by hand, and many a name begins like it. */
+const ourKinds: readonly string[] = [...[...byKind.keys()].filter((kind) => kind !== 'Node'), 'ConfigMap'];
 
 /** Real kinds of groups that hold ours too, so that a near miss of ours is told from them. */
 const otherKinds: ReadonlySet<string> = new Set(['EnvoyFilter', 'Event', 'Binding', 'ServiceAccount', 'PodTemplate', 'LimitRange', 'ResourceQuota', 'ComponentStatus', 'PersistentVolume', 'PersistentVolumeClaim', 'ReplicationController']);
