@@ -1,6 +1,6 @@
 /** A live cluster: its settings, hosts, balancer and counters behind one façade. It outlives reloads; only its settings change. */
 
-import type { ClusterConfig } from '../../config/runtime/cluster.ts';
+import type { ClusterConfig, LoadBalancerConfig } from '../../config/runtime/cluster.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
@@ -43,6 +43,8 @@ export class Cluster implements UpstreamClusterView {
   readonly #settings: PoolSettings;
   #hosts: Map<string, Host> = new Map();
   #hostSet: HostSet<Host>;
+  /** The settings that the host set was made with. */
+  #balancedBy: LoadBalancerConfig | undefined;
   #resolution: Resolution | undefined;
   /** Hosts are made at first use: of 10,000 clusters a workload talks to a dozen. */
   #used = false;
@@ -173,21 +175,27 @@ export class Cluster implements UpstreamClusterView {
 
   #setHosts(endpoints: readonly EndpointConfig[]): void {
     const next = new Map<string, Host>();
+    let rebalance = this.#balancedBy !== this.config.loadBalancer;
     for (const endpoint of endpoints) {
       const key = hostAddress(endpoint);
       if (next.has(key)) continue;
       const host = this.#hosts.get(key) ?? this.#createHost(endpoint);
+      rebalance ||= !weighsTheSame(host.endpoint, endpoint);
       host.endpoint = endpoint;
       host.weight = endpoint.weight;
       next.set(key, host);
     }
-    if (!sameKeys(this.#hosts, next)) this.stats.membershipChange++;
+    if (!sameKeys(this.#hosts, next)) {
+      this.stats.membershipChange++;
+      rebalance = true;
+    }
     for (const [key, host] of this.#hosts) if (!next.has(key)) host.pool.drain();
     // These are here because the configuration says so, however long ago a request named one of them.
     this.#lastUsedMs.clear();
     this.#hosts = next;
     this.#detectOutliers();
-    this.#hostSet = this.#createHostSet([...next.values()]);
+    // Names are looked up again and again: an answer like the one before leaves turns and hash tables as they are.
+    if (rebalance) this.#hostSet = this.#createHostSet([...next.values()]);
   }
 
   /** Brings the detector in line with the policy and the hosts there are. */
@@ -210,6 +218,7 @@ export class Cluster implements UpstreamClusterView {
 
   #createHostSet(hosts: readonly Host[]): HostSet<Host> {
     const { clock, random } = this.#deps;
+    this.#balancedBy = this.config.loadBalancer;
     return new HostSet(hosts, this.config.loadBalancer, { random, now: () => clock.now(), onPanic: () => this.stats.lbHealthyPanic++ });
   }
 
@@ -235,6 +244,11 @@ export class Cluster implements UpstreamClusterView {
       return;
     }
   }
+}
+
+/** Nothing that a balancer goes by has changed. */
+function weighsTheSame(before: EndpointConfig, after: EndpointConfig): boolean {
+  return before.weight === after.weight && before.priority === after.priority && before.locality === after.locality && before.localityWeight === after.localityWeight;
 }
 
 function sameKeys(before: ReadonlyMap<string, Host>, after: ReadonlyMap<string, Host>): boolean {

@@ -37,3 +37,15 @@ t.test('an endpoint stays, although requests named it before the policy changed'
   idle();
   t.equal([...cluster.hosts].length, 1);
 });
+
+t.test('hosts that are found again as they were leave turns where they are; a changed weight does not', async (t) => {
+  const loadBalancer = { policy: 'ROUND_ROBIN', origin: 'default' } as const;
+  const endpoints = [1, 2, 3].flatMap((port) => clusterOf('c', port).endpoints);
+  const { cluster } = started(clusterOf('c', 1, { loadBalancer, endpoints }));
+  const ports = (count: number): (number | undefined)[] => Array.from({ length: count }, () => cluster.pick()?.endpoint.port);
+  t.strictSame(ports(2), [1, 2]);
+  cluster.update(clusterOf('c', 1, { loadBalancer, endpoints: endpoints.map((endpoint) => ({ ...endpoint })) }));
+  t.strictSame(ports(2), [3, 1], 'goes on');
+  cluster.update(clusterOf('c', 1, { loadBalancer, endpoints: endpoints.map((endpoint, i) => ({ ...endpoint, weight: i === 0 ? 2 : 1 })) }));
+  t.strictSame(ports(4).filter((port) => port === 1).length, 2, 'new shares');
+});
