@@ -3,6 +3,7 @@
  * when its line here is deleted. Security kinds that restrict traffic are not here: see unenforced-security.ts.
  */
 
+import { KEEP_ALIVE_PROBES_CAN_BE_SET } from '../../proxy/base/keep-alive.ts';
 import type { Snapshot } from '../load/snapshot.ts';
 
 export interface UnenforcedField {
@@ -40,12 +41,21 @@ const isOtherThanHttp = (protocol: unknown): boolean => typeof protocol === 'str
 
 const notBalanced = 'endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set';
 
+const notProbed = 'this Node.js lets only the time be set, 10 probes follow it, a second apart';
+
+/** Which of the members can be set depends on the Node.js that runs this. */
+const keepAliveFields: readonly UnenforcedField[] = [
+  { path: 'tcpKeepalive.probes', consequence: notProbed, counts: (value) => isNotZero(value) && !KEEP_ALIVE_PROBES_CAN_BE_SET },
+  { path: 'tcpKeepalive.interval', consequence: notProbed, counts: () => !KEEP_ALIVE_PROBES_CAN_BE_SET },
+];
+
 /** Relative to `connectionPool`. */
 const connectionPoolFields: readonly UnenforcedField[] = [
   { path: 'http.h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DEFAULT', 'DO_NOT_UPGRADE') },
   { path: 'http.useClientProtocol', consequence: 'upstream connections are HTTP/1.1', counts: isOn },
   { path: 'http.maxConcurrentStreams', consequence: 'upstream connections are HTTP/1.1', counts: isNotZero },
   { path: 'http.http2KeepAlive', consequence: 'upstream connections are HTTP/1.1' },
+  ...below('tcp', keepAliveFields),
 ];
 
 const loadBalancerFields: readonly UnenforcedField[] = [
@@ -138,6 +148,7 @@ export const unenforcedMeshFields: readonly UnenforcedField[] = [
   { path: 'enableAutoMtls', consequence: 'requests between workloads are sent in plain text', counts: isOn },
   { path: 'protocolDetectionTimeout', consequence: 'the first bytes are waited for without limit', counts: isNotZero },
   ...below('defaultTrafficPolicy.connectionPool', connectionPoolFields),
+  ...keepAliveFields,
   { path: 'h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DO_NOT_UPGRADE') },
   { path: 'enableTracing', consequence: 'no spans are made', counts: isOn },
   { path: 'dnsRefreshRate', consequence: 'names are looked up again at an interval of the proxy\'s own' },

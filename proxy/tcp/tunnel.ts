@@ -107,6 +107,8 @@ export class Tunnel {
   #connect({ address, port, cluster, isOwn }: TunnelTarget): void {
     const { connectTimeoutMs, keepAlive } = poolSettingsOf(cluster.config, isOwn);
     this.#watch();
+    cluster.stats.upstreamCxTotal++;
+    cluster.stats.upstreamCxActive++;
     this.#cancelConnect = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn }, this.#clock, {
       onConnect: (socket) => this.#adopt(socket),
       onFailure: (failure) => this.#onConnectFailure(failure),
@@ -130,8 +132,6 @@ export class Tunnel {
   #adopt(socket: Socket): void {
     this.#clock.tick();
     this.#upstream = socket;
-    this.#cluster.stats.upstreamCxTotal++;
-    this.#cluster.stats.upstreamCxActive++;
     this.#activeMs = this.#clock.now();
     this.#toUpstream = new SocketWriter(socket, () => this.#onDrain(this.#downstream));
     socket.on('end', () => {
@@ -185,13 +185,13 @@ export class Tunnel {
     this.#cancelConnect?.();
     this.#upstream?.destroy();
     this.#downstream.destroy();
-    if (this.#upstream !== undefined) this.#countClosed();
-    if (this.#admitted) this.#cluster.breaker.releaseConnection();
+    if (this.#admitted) this.#releaseConnection();
     this.#onEnd({ bytesReceived: this.#bytesReceived, bytesSent: this.#bytesSent, flags, failureReason });
   }
 
-  #countClosed(): void {
-    const { stats } = this.#cluster;
+  #releaseConnection(): void {
+    const { breaker, stats } = this.#cluster;
+    breaker.releaseConnection();
     stats.upstreamCxActive--;
     stats.upstreamCxRxBytesTotal += this.#bytesSent;
     stats.upstreamCxTxBytesTotal += this.#bytesReceived;

@@ -130,6 +130,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     this.#doom(this.#waiters.length);
     for (const cancel of this.#connecting) {
       cancel();
+      this.#countClosed();
       this.#breaker.releaseConnection();
     }
     this.#connecting.clear();
@@ -153,8 +154,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
 
   onClosed(connection: Http1ClientConnection): void {
     if (!this.#all.delete(connection)) return;
-    this.#clusterStats.upstreamCxActive--;
-    this.#hostStats.cxActive--;
+    this.#countClosed();
     this.#clusterStats.upstreamCxRxBytesTotal += connection.bytesRead;
     this.#clusterStats.upstreamCxTxBytesTotal += connection.bytesWritten;
     if (connection.requests >= this.#settings.maxRequestsPerConnection) this.#clusterStats.upstreamCxMaxRequests++;
@@ -222,15 +222,16 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
       },
     });
     this.#connecting.add(cancel);
+    // Envoy counts connections from the start of their connect.
+    this.#clusterStats.upstreamCxTotal++;
+    this.#clusterStats.upstreamCxActive++;
+    this.#hostStats.cxTotal++;
+    this.#hostStats.cxActive++;
   }
 
   #adopt(socket: Socket): Http1ClientConnection {
     const connection = new Http1ClientConnection(socket, this, this.#clock);
     this.#all.add(connection);
-    this.#clusterStats.upstreamCxTotal++;
-    this.#clusterStats.upstreamCxActive++;
-    this.#hostStats.cxTotal++;
-    this.#hostStats.cxActive++;
     return connection;
   }
 
@@ -239,10 +240,12 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
    * the other that this host cannot be reached. (Envoy fails all, those whose connect goes on included.)
    */
   #onConnectFailure(failure: ConnectFailure): void {
+    this.#countClosed();
     this.#hostStats.cxConnectFail++;
     this.#clusterStats.upstreamCxConnectFail++;
     if (failure.kind === 'connection_timeout') this.#clusterStats.upstreamCxConnectTimeout++;
     this.#doom(this.#waiters.length - this.#connecting.size);
+    this.#clusterStats.upstreamRqPendingFailureEject += this.#doomed.length;
     this.#breaker.releaseConnection();
     this.#failDoomed(failure);
   }
@@ -285,6 +288,11 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   #countUnqueued(): void {
     this.#breaker.releasePending();
     this.#clusterStats.upstreamRqPendingActive--;
+  }
+
+  #countClosed(): void {
+    this.#clusterStats.upstreamCxActive--;
+    this.#hostStats.cxActive--;
   }
 
   #closeIdle(): void {

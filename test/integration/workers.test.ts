@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { outrider } from '../support/command.ts';
 import { Proxy } from '../support/proxy.ts';
-import { istio, pod, renderResources, service, to, virtualService } from '../support/resources.ts';
+import { destinationRule, istio, pod, renderResources, service, to, virtualService } from '../support/resources.ts';
 import { eventually, inTime } from '../support/scope.ts';
 import { Upstream } from '../support/upstream.ts';
 
@@ -102,7 +102,7 @@ t.test('a drain lets what is in flight in every worker end', linux, async (t) =>
   const upstream = await Upstream.start(t, { onRequest: () => {} });
   const snapshot = renderResources([pod('client'), ...service('web', { workloads: [{ port: upstream.port }] })]);
   const proxy = await Proxy.start(t, { snapshot, workload: 'default/client', args: ['--concurrency', '2'] });
-  const clients = await Promise.all(Array.from({ length: 6 }, () => proxy.connect()));
+  const clients = await Promise.all(Array.from({ length: 12 }, () => proxy.connect()));
   for (const client of clients) client.request(WEB);
   await eventually(() => upstream.requests.length === 6, 'six requests in flight');
   proxy.child.kill('SIGTERM');
@@ -110,6 +110,27 @@ t.test('a drain lets what is in flight in every worker end', linux, async (t) =>
   for (const held of upstream.requests) held.answer({ body: 'late' });
   for (const client of clients) t.match(await client.response(), { status: 200, text: 'late' });
   t.equal(await inTime(proxy.exited, 'the end'), 0);
+});
+
+t.test('limits are divided: two workers that may have two connections have one each', linux, async (t) => {
+  const upstream = await Upstream.start(t, { onRequest: () => {} });
+  const limited = (maxConnections: number): string =>
+    renderResources([
+      pod('client'),
+      ...service('web', { workloads: [{ port: upstream.port }] }),
+      destinationRule('web', [], { trafficPolicy: { connectionPool: { tcp: { maxConnections } } } }),
+    ]);
+  const proxy = await Proxy.start(t, { snapshot: limited(2), workload: 'default/client', args: ['--concurrency', '2'] });
+  const waiting = (): Promise<number> => proxy.stat('cluster.outbound|9080||web.default.svc.cluster.local.upstream_rq_pending_active');
+  // Connections are handed to the workers in turn.
+  const clients = await Promise.all(Array.from({ length: 12 }, () => proxy.connect()));
+  for (const client of clients) client.request(WEB);
+  await eventually(async () => (await waiting()) === 10, 'two requests under way and ten waiting');
+  t.equal(upstream.connections.length, 2);
+  await proxy.write(limited(4));
+  await eventually(async () => (await waiting()) === 8, 'a reload to be divided, too');
+  t.equal(upstream.connections.length, 4);
+  await proxy.stop('SIGKILL');
 });
 
 t.test('workers share ports that a reload binds, and end with their supervisor', linux, async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { valuesAt } from '../../../../config/analyze/field-walk.ts';
+import { KEEP_ALIVE_PROBES_CAN_BE_SET } from '../../../../proxy/base/keep-alive.ts';
 import { analysisFindings } from '../../../support/findings.ts';
 
 t.test('valuesAt', async (t) => {
@@ -43,6 +44,15 @@ t.test('VirtualService', async (t) => {
   );
   const many = '  hosts: [s]\n  http:\n  - {match: [{uri: {exact: /a}, statPrefix: a}, {uri: {exact: /b}, statPrefix: b}], route: [{destination: {host: s}}]}';
   t.strictSame(warned('VirtualService', many), ['spec.http[0].match[0].statPrefix: no counters of its own are kept (and 1 more in this resource)']);
+});
+
+t.test('keep-alive probes, where Node cannot set them', async (t) => {
+  const cannot = (field: string): readonly string[] =>
+    KEEP_ALIVE_PROBES_CAN_BE_SET ? [] : [`spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.${field}: this Node.js lets only the time be set, 10 probes follow it, a second apart`];
+  const pool = (keepAlive: string): readonly string[] => warned('DestinationRule', `  host: s\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: ${keepAlive}}}}`);
+  t.strictSame(pool('{time: 1s, probes: 0}'), []);
+  t.strictSame(pool('{time: 1s, probes: 3}'), cannot('probes'));
+  t.strictSame(pool('{interval: 3s}'), cannot('interval'));
 });
 
 t.test('DestinationRule', async (t) => {

@@ -177,11 +177,11 @@ t.test('a connect that fails is told as in Envoy, and holds no permit', async (t
   await eventually(() => refused.outcomes.length > 0, 'the refusal');
   t.strictSame(flagsOf(refused), ['URX,UF']);
   t.equal(refused.outcomes[0]?.failureReason, 'delayed connect error: Connection refused');
-  t.match(scene.cluster.stats, { upstreamCxConnectFail: 1, upstreamCxConnectTimeout: 0, upstreamCxTotal: 0 });
+  t.match(scene.cluster.stats, { upstreamCxConnectFail: 1, upstreamCxConnectTimeout: 0, upstreamCxTotal: 1, upstreamCxActive: 0 });
 
   const slow = await scene.open('hello');
   scene.clock.advance(10_000);
   t.strictSame(flagsOf(slow), ['URX,UF'], 'at the connect timeout');
-  t.match(scene.cluster.stats, { upstreamCxConnectFail: 2, upstreamCxConnectTimeout: 1, upstreamCxTotal: 0 });
+  t.match(scene.cluster.stats, { upstreamCxConnectFail: 2, upstreamCxConnectTimeout: 1, upstreamCxTotal: 2, upstreamCxActive: 0 });
   t.equal(scene.cluster.breaker.connections, 0);
 });

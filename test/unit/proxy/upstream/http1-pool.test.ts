@@ -253,8 +253,7 @@ t.test('past the limit of waiting requests nothing is queued', async (t) => {
   const [request] = hosts.waiting as [Request];
   giveUp(request);
   t.ok(hosts.send(0), 'a place is free again');
-  t.equal(hosts.stats.upstreamCxTotal, 0);
-  t.equal(hosts.breaker.connections, 2, 'and the connect that was under way is its');
+  t.equal(hosts.stats.upstreamCxTotal, 2, 'and the connect that was under way is its');
 });
 
 t.test('a connection carries as many requests as it may', async (t) => {
@@ -303,6 +302,7 @@ t.test('a host that refuses fails all who wait for its connection at once, whoev
   await eventually(() => requests[0]?.failure, 'the refusal');
   t.same(requests.map(({ failure }) => failure?.kind), Array(4).fill('remote_connection_failure'));
   t.same([limited.breaker.connections, limited.breaker.pending], [0, 0]);
+  t.match(limited.stats, { upstreamCxTotal: 1, upstreamCxActive: 0, upstreamCxConnectFail: 1, upstreamRqPendingFailureEject: 4 });
 
   const free = await hostsOf(t, 1);
   const first = free.send(0) as Request;
@@ -427,6 +427,7 @@ function irregularities({ breaker, pools, stats, requests, waiting }: Hosts, lim
   check(breaker.pending === queued, `${breaker.pending} permits for ${queued} waiting`);
   check(queued <= 8, `${queued} wait`);
   check(stats.upstreamRqPendingActive === queued, `the gauge says ${stats.upstreamRqPendingActive} of ${queued} waiting`);
+  check(stats.upstreamCxActive === connections, `the gauge says ${stats.upstreamCxActive} of ${connections} connections`);
   check(connections <= most, `${connections} connections`);
   for (const [i, pool] of pools.entries()) {
     check(pool.waiting === 0 || pool.connections > 0, `host ${i}: ${pool.waiting} wait for nothing`);
