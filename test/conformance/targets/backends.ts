@@ -39,7 +39,7 @@ interface HangingPort {
  * A listener whose process sleeps and whose queue is full, so that the kernel drops every further SYN: a connect hangs as
  * it would to a machine that is gone.
  */
-async function hangingPort(): Promise<HangingPort> {
+export async function hangingPort(): Promise<HangingPort> {
   const script = `const server = require('node:net').createServer();
     server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
       require('node:fs').writeSync(1, String(server.address().port) + '\\n');
