@@ -55,7 +55,8 @@ export async function play(proxy: Proxy, port: number, upstream: ScriptedUpstrea
     toMs: Date.now(),
   };
   client.destroy();
-  for (const aside of asides) aside.destroy();
+  // The last first, so that none of them gets the place of another that has just gone.
+  for (const aside of asides.toReversed()) aside.destroy();
   return observed;
 }
 
@@ -98,9 +99,11 @@ async function awaitStep(scene: Scene, step: Extract<ClientStep, { until: string
   await Promise.race([upstream.until(seen), client.until(() => client.ended, patienceMs)]);
 }
 
+/** The connection has been in use before the request is sent, so that the proxy reads it before whatever is sent later. */
 async function aside(port: number, bytes: string): Promise<RawClient> {
   const client = new RawClient(port);
-  await client.localPort;
+  client.write(followUp);
+  await client.until(() => client.ended || client.received.endsWith('GET /after'), patienceMs);
   client.write(bytes);
   return client;
 }

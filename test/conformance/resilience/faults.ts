@@ -4,7 +4,7 @@ import type { Case, Expected } from '../case.ts';
 import { after } from '../cases/forms.ts';
 import type { Json } from '../targets/envoy.ts';
 import { programRetry, type TestHost } from '../targets/test-host.ts';
-import { ask, call, counted, failed, finish, grpcHead, hang, laxBadRequest, local, localHead, refusedConnect, relayed, reply, row } from './forms.ts';
+import { ask, call, counted, failed, finish, grpcHead, hang, local, localHead, refusedConnect, relayed, reply, row } from './forms.ts';
 
 const delayMs = 250;
 const always = { value: 100 };
@@ -58,18 +58,18 @@ export const faultHosts: readonly TestHost[] = [
 
 const text = 'fault filter abort';
 
-function fault(status: number, closes = false): Expected {
+function fault(status: number, closes = status === 400): Expected {
   return local({ status, flags: 'FI', details: 'fault_filter_abort', body: text, closes, log: { upstreamHost: '-' } });
 }
 
-function grpcFault(grpcStatus: number): Expected {
-  return local({ status: 200, flags: 'FI', details: 'fault_filter_abort', body: '', head: grpcHead(grpcStatus, text) });
+function grpcFault(grpcStatus: number, closes = false): Expected {
+  return local({ status: 200, flags: 'FI', details: 'fault_filter_abort', body: '', head: grpcHead(grpcStatus, text, closes), closes });
 }
 
 export const faultCases: readonly Case[] = [
-  ...[200, 400, 403, 418, 503, 555].map((status) => row('A.5', `abort ${status}`, ask(`abort-${status}`), [], fault(status), status === 400 ? laxBadRequest(fault(status)) : {})),
+  ...[200, 400, 403, 418, 503, 555].map((status) => row('A.5', `abort ${status}`, ask(`abort-${status}`), [], fault(status))),
   ...[[400, 13], [403, 7], [418, 2], [503, 14], [555, 2]].map(([status = 0, grpc = 0]) => {
-    return row('A.5', `abort ${status} of a gRPC call`, call(`abort-${status}`), [], grpcFault(grpc), status === 400 ? laxBadRequest(grpcFault(grpc)) : {});
+    return row('A.5', `abort ${status} of a gRPC call`, call(`abort-${status}`), [], grpcFault(grpc, status === 400));
   }),
   row('A.5', 'abort of HEAD', ask('abort-503', { method: 'HEAD' }), [], { ...fault(503), answers: [{ status: 503, head: localHead(text), body: '' }] }, { head: true }),
   row('A.5', 'abort before the body has come', [ask('abort-503', { method: 'POST', headers: ['Content-Length: 10'], body: 'hello' })], [], fault(503, true)),

@@ -44,13 +44,6 @@ export function grpcHead(status: number, message: string, closes = false): strin
   return ['content-type: application/grpc', `grpc-status: ${status}`, ...(message === '' ? [] : [`grpc-message: ${message}`]), ...localHead('', closes)];
 }
 
-/** Where Envoy differs on a reply of 400. */
-export function laxBadRequest(expected: Expected): Partial<Case> {
-  const answers = expected.answers.map((answer) => ({ ...answer, head: ['connection: close', ...(answer.head ?? [])] }));
-  const reason = 'Envoy ends the connection after each 400 of its own, as if the request had been at fault';
-  return { envoy: { reason, expect: { ...expected, answers, closes: true, log: expected.log?.slice(0, 1) ?? [] } } };
-}
-
 export interface LocalForm {
   readonly status: number;
   readonly flags: string;
@@ -62,8 +55,8 @@ export interface LocalForm {
   readonly head?: readonly string[];
 }
 
-/** A reply that the proxy makes itself: its head is given to the last line. */
-export function local({ status, flags, details, body, upstream, closes = false, log, head }: LocalForm): Expected {
+/** A reply that the proxy makes itself: its head is given to the last line. A 400 ends the connection. */
+export function local({ status, flags, details, body, upstream, closes = status === 400, log, head }: LocalForm): Expected {
   return {
     answers: [{ status, head: head ?? localHead(body, closes), body }],
     closes,
