@@ -212,10 +212,14 @@ t.test('3.4 load balancers', async (t) => {
       },
     },
     {
-      name: 'consistentHash is warned about, requests are served',
+      name: 'consistentHash: one user, one host',
       snapshot: [reviews, istio('DestinationRule', 'reviews', { host: 'reviews', trafficPolicy: { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } } })],
-      warns: [/DestinationRule default\/reviews: spec\.trafficPolicy\.loadBalancer\.consistentHash: warning: /],
-      also: async (t) => t.equal((await mesh.ask('/')).response.status, 200),
+      also: async (t) => {
+        for (const user of ['ann', 'bob', 'eve']) {
+          const { counts, other } = await countAnswers(mesh, { host: 'reviews:9080', headers: { 'x-user': user } }, 20);
+          t.same([counts.size, other], [1, 0], user);
+        }
+      },
     },
   ]);
 });

@@ -102,7 +102,7 @@ t.test('a drain lets what is in flight in every worker end', linux, async (t) =>
   const upstream = await Upstream.start(t, { onRequest: () => {} });
   const snapshot = renderResources([pod('client'), ...service('web', { workloads: [{ port: upstream.port }] })]);
   const proxy = await Proxy.start(t, { snapshot, workload: 'default/client', args: ['--concurrency', '2'] });
-  const clients = await Promise.all(Array.from({ length: 12 }, () => proxy.connect()));
+  const clients = await Promise.all(Array.from({ length: 6 }, () => proxy.connect()));
   for (const client of clients) client.request(WEB);
   await eventually(() => upstream.requests.length === 6, 'six requests in flight');
   proxy.child.kill('SIGTERM');

@@ -9,7 +9,7 @@ import { poolCases, poolHosts } from './pools.ts';
 import { replyCases, replyHosts } from './replies.ts';
 import { retryCases, retryHosts } from './retries.ts';
 import { conditionCases, conditionHosts } from './retry-conditions.ts';
-import { timeoutCases, timeoutHosts } from './timeouts.ts';
+import { callCases, callHosts, timeoutCases, timeoutHosts, tryCases, tryHosts } from './timeouts.ts';
 
 /** `app` answers the runner's own requests, without any policy; no row ends its connections. */
 const app: Group = { hosts: [{ name: 'app', endpoints: ['upstream'], http: [{ retries: { attempts: 0 } }], envoy: { routes: [{ route: { retry_policy: null } }] } }], cases: [] };
@@ -19,6 +19,8 @@ export const groups: readonly Group[] = [
   { hosts: conditionHosts, cases: conditionCases },
   { hosts: retryHosts, cases: retryCases },
   { hosts: timeoutHosts, cases: timeoutCases },
+  { hosts: tryHosts, cases: tryCases },
+  { hosts: callHosts, cases: callCases },
   { hosts: replyHosts, cases: replyCases },
   { hosts: faultHosts, cases: faultCases },
   { hosts: poolHosts, cases: poolCases },

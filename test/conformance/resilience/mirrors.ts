@@ -5,24 +5,32 @@ import type { Json } from '../targets/envoy.ts';
 import type { TestHost } from '../targets/test-host.ts';
 import { ask, finish, hang, relayed, reply, row } from './forms.ts';
 
-function mirrored(name: string, to: string, more: { readonly http?: Json; readonly percent?: number; readonly cluster?: string; readonly route?: Json } = {}): TestHost {
-  const fraction = { default_value: { numerator: (more.percent ?? 100) * 10_000, denominator: 'MILLION' } };
-  const policy = { cluster: more.cluster ?? to, runtime_fraction: fraction, trace_sampled: false, disable_shadow_host_suffix_append: true };
+function mirrored(name: string, to: string, percent?: number): TestHost {
   return {
     name,
     endpoints: ['upstream'],
-    http: [{ mirror: { host: `${to}.test` }, ...(more.percent === undefined ? {} : { mirrorPercentage: { value: more.percent } }), retries: { attempts: 0 }, ...more.http }],
-    envoy: { routes: [{ route: { retry_policy: null, request_mirror_policies: [policy], ...more.route } }] },
+    http: [{ mirror: { host: `${to}.test` }, ...(percent === undefined ? {} : { mirrorPercentage: { value: percent } }), retries: { attempts: 0 } }],
+    envoy: { routes: [{ route: { retry_policy: null, request_mirror_policies: [programMirror(to, percent ?? 100)] } }] },
   };
+}
+
+function programMirror(cluster: string, percent: number): Json {
+  return { cluster, runtime_fraction: { default_value: { numerator: percent * 10_000, denominator: 'MILLION' } }, trace_sampled: false, disable_shadow_host_suffix_append: true };
 }
 
 export const mirrorHosts: readonly TestHost[] = [
   { name: 'copy', endpoints: ['second'] },
   mirrored('mirrored', 'copy'),
-  mirrored('mirrored-never', 'copy', { percent: 0 }),
+  mirrored('mirrored-never', 'copy', 0),
   mirrored('mirrored-nowhere', 'nowhere'),
   mirrored('mirrored-refused', 'refusing'),
   mirrored('mirrored-nobody', 'nobody'),
+  {
+    name: 'mirrored-often',
+    endpoints: ['upstream'],
+    http: [{ mirrors: [{ destination: { host: 'copy.test' } }, { destination: { host: 'copy.test' }, percentage: { value: 0 } }, { destination: { host: 'refusing.test' }, percentage: { value: 100 } }], retries: { attempts: 0 } }],
+    envoy: { routes: [{ route: { retry_policy: null, request_mirror_policies: [programMirror('copy', 100), programMirror('copy', 0), programMirror('refusing', 100)] } }] },
+  },
 ];
 
 const main = (turn: UpstreamTurn): UpstreamTurn => ({ ...turn, at: 'upstream' });
@@ -45,6 +53,7 @@ export const mirrorCases: readonly Case[] = [
   row('A.9', 'a copy that hangs delays nothing', both(ask('mirrored')), [main(reply(200, [], 'main')), copy(hang)], relayed(200, seen(), { answer: { body: 'main' } })),
   row('A.9', 'a copy whose connection ends fails nothing', both(ask('mirrored')), [main(reply(200, [], 'main')), copy(finish)], relayed(200, seen(), { answer: { body: 'main' } })),
   row('A.9', 'a failure of the request is its own', both(ask('mirrored')), [main(reply(503, [], 'main')), copy(reply(200, [], 'copy'))], relayed(503, seen(), { answer: { body: 'main' } })),
+  row('A.9', 'several mirrors, each with its own percentage', both(ask('mirrored-often', { method: 'POST', body: 'hello' })), [], relayed(200, seen({ each: [/hello$/, /hello$/] }))),
   row('A.9', 'mirrorPercentage 0: no copy', ask('mirrored-never'), [], relayed(200, { requests: 1 })),
   row('A.9', 'a mirror that refuses', ask('mirrored-refused'), [], relayed(200, { requests: 1 })),
   row('A.9', 'a mirror nobody knows', ask('mirrored-nowhere'), [], relayed(200, { requests: 1 })),

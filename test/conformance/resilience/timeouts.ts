@@ -29,6 +29,9 @@ export const timeoutHosts: readonly TestHost[] = [
   timed('limit-long', { timeoutMs: longMs }),
   timed('limit-retry', { timeoutMs: 2 * shortMs, attempts: 3 }),
   { ...timed('limit-connect', { timeoutMs: shortMs }), endpoints: ['hanging'], trafficPolicy: { connectionPool: { tcp: { connectTimeout: `${longMs}ms` } } }, envoy: limitConnect() },
+];
+
+export const tryHosts: readonly TestHost[] = [
   timed('try-final', { perTryMs: shortMs, attempts: 1, retryOn: 'retriable-4xx' }),
   timed('try-again', { perTryMs: shortMs, attempts: 1 }),
   timed('try-long', { perTryMs: longMs, attempts: 1 }),
@@ -36,6 +39,14 @@ export const timeoutHosts: readonly TestHost[] = [
   timed('try-beyond', { timeoutMs: shortMs, perTryMs: longMs, attempts: 3 }),
   timed('try-within', { timeoutMs: longMs, perTryMs: shortMs, attempts: 1 }),
   { ...timed('try-connect', { perTryMs: shortMs / 5, attempts: 1 }), endpoints: ['hanging'], trafficPolicy: { connectionPool: { tcp: { connectTimeout: `${shortMs}ms` } } }, envoy: tryConnect() },
+];
+
+/** For gRPC calls. */
+export const callHosts: readonly TestHost[] = [
+  { name: 'grpc-unlimited', endpoints: ['upstream'] },
+  timed('grpc-limit-short', { timeoutMs: shortMs }),
+  timed('grpc-limit-long', { timeoutMs: longMs }),
+  timed('grpc-try', { perTryMs: shortMs, attempts: 1, retryOn: 'retriable-4xx' }),
 ];
 
 function limitConnect(): NonNullable<TestHost['envoy']> {
@@ -72,7 +83,11 @@ export const timeoutCases: readonly Case[] = [
   row('A.2', 'after the head the answer is cut', ask('limit-short'), [{ steps: ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok'] }], { answers: [{ status: 200, cut: true, body: 'ok' }], closes: true, upstream: { requests: 1, dropped: true }, log: [{ code: 200, flags: 'UT', details: 'response_timeout' }] }),
   row('A.2', 'a chunked answer is cut, too', ask('limit-short'), [{ steps: ['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n'] }], { answers: [{ status: 200, cut: true, body: 'ok' }], closes: true, upstream: { requests: 1, dropped: true }, log: [{ code: 200, flags: 'UT', details: 'response_timeout' }] }),
   row('A.2', 'the clock starts with the end of the request', [ask('limit-short', { method: 'POST', headers: ['Content-Length: 4'], body: 'ab' }), { waitMs: 2 * shortMs }, 'cd'], [hang], routeTimeout({ requests: 1, has: [/abcd/] })),
+  row('A.2', 'the connect timeout', ask('plain-hanging'), [], failed('URX,UF', 'connection timeout', { retried: true })),
+  { ...row('A.2', 'after a timeout the connection goes on', [ask('limit-short'), { until: 'answer' }, ask('limit-short')], [hang, late], { answers: [{ status: 504 }, { status: 200, body: 'late' }], closes: false, upstream: { requests: 2 }, log: [{ code: 504, flags: 'UT' }, { code: 200, flags: '-' }, after] }) },
+];
 
+export const tryCases: readonly Case[] = [
   row('A.2', 'a per-try timeout that nothing retries', ask('try-final'), [hang], tryTimeout('UT', { requests: 1, dropped: true, has: [told(String(shortMs))] })),
   row('A.2', 'a per-try timeout retried to exhaustion', ask('try-again'), [hang, hang], tryTimeout('URX,UT', { requests: 2, each: counted(2), connections: 2, dropped: true })),
   row('A.2', 'each try is told the per-try limit', ask('try-long'), [reply(503)], retried(2, { upstream: { each: [told(String(longMs)), told(String(longMs))] } })),
@@ -82,16 +97,16 @@ export const timeoutCases: readonly Case[] = [
   row('A.2', 'once the head went down there is no per-try timeout', ask('try-again'), [{ steps: ['HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok', { waitMs: 2 * shortMs }, 'ok'] }], relayed(200, { requests: 1 }, { answer: { body: 'okok' } })),
   row('A.2', 'the per-try clock starts with the end of the request', [ask('try-final', { method: 'POST', headers: ['Content-Length: 4'], body: 'ab' }), { waitMs: 2 * shortMs }, 'cd'], [hang], tryTimeout('UT', { requests: 1, has: [/abcd/] })),
   row('A.2', 'the connect is not within the try: its clock starts when there is a connection', ask('try-connect'), [], failed('URX,UF', 'connection timeout', { retried: true })),
-  row('A.2', 'without a limit the upstream is told none', ask('unlimited'), [late], relayed(200, { requests: 1, lacks: [notTold, /\r\ngrpc-timeout:/i] })),
+];
 
-  row('A.2', 'the route timeout of a gRPC call', call('limit-short'), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
-  row('A.2', 'grpc-timeout is capped by the route', call('limit-short', { headers: ['grpc-timeout: 1H'] }), [hang], grpcReply({ requests: 1, has: [new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
-  row('A.2', 'grpc-timeout below the route timeout holds', call('limit-long', { headers: [`grpc-timeout: ${shortMs}m`] }), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
-  row('A.2', 'grpc-timeout without a route timeout holds', call('unlimited', { headers: [`grpc-timeout: ${shortMs * 1000}u`] }), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
-  row('A.2', 'grpc-timeout 0 is no limit', call('unlimited', { headers: ['grpc-timeout: 0m'] }), [late], relayed(200, { requests: 1, lacks: [notTold] }, { answer: { body: 'late' } })),
-  row('A.2', 'grpc-timeout that is none', call('unlimited', { headers: ['grpc-timeout: soon'] }), [late], relayed(200, { requests: 1, lacks: [notTold] })),
-  row('A.2', 'grpc-timeout of a request that is no gRPC call', ask('limit-long', { headers: ['grpc-timeout: 1m'] }), [late], relayed(200, { requests: 1, has: [told(String(longMs)), /\r\ngrpc-timeout: 1m\r\n/i] })),
-  row('A.2', 'the connect timeout', ask('plain-hanging'), [], failed('URX,UF', 'connection timeout', { retried: true })),
-  row('A.2', 'a grpc call whose try times out', call('try-final'), [hang], local({ status: 200, flags: 'UT', details: 'upstream_per_try_timeout', body: '', head: grpcHead(14, text), upstream: { requests: 1 } })),
-  { ...row('A.2', 'after a timeout the connection goes on', [ask('limit-short'), { until: 'answer' }, ask('limit-short')], [hang, late], { answers: [{ status: 504 }, { status: 200, body: 'late' }], closes: false, upstream: { requests: 2 }, log: [{ code: 504, flags: 'UT' }, { code: 200, flags: '-' }, after] }) },
+export const callCases: readonly Case[] = [
+  row('A.2', 'without a limit the upstream is told none', ask('unlimited'), [late], relayed(200, { requests: 1, lacks: [notTold, /\r\ngrpc-timeout:/i] })),
+  row('A.2', 'the route timeout of a gRPC call', call('grpc-limit-short'), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
+  row('A.2', 'grpc-timeout is capped by the route', call('grpc-limit-short', { headers: ['grpc-timeout: 1H'] }), [hang], grpcReply({ requests: 1, has: [new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
+  row('A.2', 'grpc-timeout below the route timeout holds', call('grpc-limit-long', { headers: [`grpc-timeout: ${shortMs}m`] }), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
+  row('A.2', 'grpc-timeout without a route timeout holds', call('grpc-unlimited', { headers: [`grpc-timeout: ${shortMs * 1000}u`] }), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
+  row('A.2', 'grpc-timeout 0 is no limit', call('grpc-unlimited', { headers: ['grpc-timeout: 0m'] }), [late], relayed(200, { requests: 1, lacks: [notTold] }, { answer: { body: 'late' } })),
+  row('A.2', 'grpc-timeout that is none', call('grpc-unlimited', { headers: ['grpc-timeout: soon'] }), [late], relayed(200, { requests: 1, lacks: [notTold] })),
+  row('A.2', 'grpc-timeout of a request that is no gRPC call', ask('grpc-limit-long', { headers: ['grpc-timeout: 1m'] }), [late], relayed(200, { requests: 1, has: [told(String(longMs)), /\r\ngrpc-timeout: 1m\r\n/i] })),
+  row('A.2', 'a grpc call whose try times out', call('grpc-try'), [hang], local({ status: 200, flags: 'UT', details: 'upstream_per_try_timeout', body: '', head: grpcHead(14, text), upstream: { requests: 1 } })),
 ];
