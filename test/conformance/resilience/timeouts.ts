@@ -24,7 +24,6 @@ function timed(name: string, policy: { readonly timeoutMs?: number; readonly per
 }
 
 export const timeoutHosts: readonly TestHost[] = [
-  { name: 'unlimited', endpoints: ['upstream'] },
   timed('limit-short', { timeoutMs: shortMs }),
   timed('limit-long', { timeoutMs: longMs }),
   timed('limit-retry', { timeoutMs: 2 * shortMs, attempts: 3 }),
@@ -100,7 +99,7 @@ export const tryCases: readonly Case[] = [
 ];
 
 export const callCases: readonly Case[] = [
-  row('A.2', 'without a limit the upstream is told none', ask('unlimited'), [late], relayed(200, { requests: 1, lacks: [notTold, /\r\ngrpc-timeout:/i] })),
+  row('A.2', 'without a limit the upstream is told none', ask('grpc-unlimited'), [late], relayed(200, { requests: 1, lacks: [notTold, /\r\ngrpc-timeout:/i] })),
   row('A.2', 'the route timeout of a gRPC call', call('grpc-limit-short'), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
   row('A.2', 'grpc-timeout is capped by the route', call('grpc-limit-short', { headers: ['grpc-timeout: 1H'] }), [hang], grpcReply({ requests: 1, has: [new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
   row('A.2', 'grpc-timeout below the route timeout holds', call('grpc-limit-long', { headers: [`grpc-timeout: ${shortMs}m`] }), [hang], grpcReply({ requests: 1, has: [told(String(shortMs)), new RegExp(`\\r\\ngrpc-timeout: ${shortMs}m\\r\\n`, 'i')] })),
