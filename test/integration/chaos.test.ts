@@ -114,7 +114,7 @@ t.test('chaos', async (t) => {
 function chaosService(hosts: readonly ChaosHost[]): ResourceObject[] {
   return [
     ...service('chaos', { port: 80, workloads: hosts }),
-    virtualService('chaos', { http: [{ route: [to('chaos')], timeout: '20s', retries: { attempts: ATTEMPTS - 1, perTryTimeout: '1s', retryOn: '5xx,reset,connect-failure' } }] }),
+    virtualService('chaos', { http: [{ route: [to('chaos')], timeout: '20s', retries: { attempts: ATTEMPTS - 1, perTryTimeout: '2s', retryOn: '5xx,reset,connect-failure' } }] }),
     destinationRule('chaos', [], {
       trafficPolicy: {
         connectionPool: { tcp: { maxConnections: 400, connectTimeout: '2s' }, http: { http1MaxPendingRequests: 300, http2MaxRequests: 500, maxRetries: 100, maxRequestsPerConnection: 50, idleTimeout: '2s' } },
