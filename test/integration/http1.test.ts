@@ -240,13 +240,14 @@ t.test('failures of the upstream', async (t) => {
   t.equal((await dead.completed()).info.details, 'upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}');
 
   const upstream = await Upstream.start(t, { onRequest: () => {} });
-  const proxy = await startDataPath(t, { upstreamPort: upstream.port, routes: [{ timeoutMs: 80 }] });
+  const proxy = await startDataPath(t, { upstreamPort: upstream.port });
+  const limited = await startDataPath(t, { upstreamPort: upstream.port, routes: [{ timeoutMs: 80 }] });
   const cut = await RawClient.connect(t, proxy.port);
   cut.request();
   (await upstream.next()).connection.reset();
   t.match(await cut.response(), { status: 503, text: /reset reason: connection termination$/ });
 
-  const slow = await RawClient.connect(t, proxy.port);
+  const slow = await RawClient.connect(t, limited.port);
   slow.request();
   const timedOut = await slow.response();
   t.same([timedOut.status, timedOut.text], [504, 'upstream request timeout']);
