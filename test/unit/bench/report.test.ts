@@ -61,12 +61,12 @@ t.test('what the policies scenario configures is what its rows say', (t) => {
   });
   t.same(rows, [
     ['plain', false, false, false, false, false, false],
+    ['all-policies', true, true, true, false, false, true],
     ['retries-idle', true, false, false, false, false, false],
     ['breakers', false, true, false, false, false, false],
     ['outlier', false, false, true, false, false, false],
     ['mirror', false, false, false, true, false, false],
     ['consistent-hash', false, false, false, false, true, false],
-    ['all-policies', true, true, true, false, false, true],
   ]);
   t.end();
 });
