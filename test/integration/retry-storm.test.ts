@@ -29,7 +29,7 @@ interface Storm {
   readonly upstream: number;
   readonly retries: number;
   readonly lines: readonly LogLine[];
-  stat(name: string): Promise<number>;
+  readonly stat: (name: string) => Promise<number>;
 }
 
 t.test('a retry storm', async (t) => {
