@@ -88,7 +88,7 @@ t.test('the dice of delay and abort are two, and the second is thrown when the d
 t.test('a stream that ends during its delay takes the timer with it', (t) => {
   const { filter, clock, counters, stream: create } = bench({ delay, abort });
   const streams = [create(), create()];
-  for (const stream of streams) filter.onRequest?.(stream);
+  for (const stream of streams) void filter.onRequest?.(stream);
   t.equal(clock.pending, 2);
   for (const stream of streams) filter.onComplete?.(stream);
   t.equal(clock.pending, 0);
@@ -123,7 +123,7 @@ t.test('percentages', (t) => {
     const { filter, counters, stream } = bench({ abort: { httpStatus: 500, percent } }, seededRandom(percent * 10_000));
     const same = stream();
     for (let i = 0; i < tries; i++) {
-      filter.onRequest?.(same);
+      void filter.onRequest?.(same);
       filter.onComplete?.(same);
     }
     t.ok(withinFiveSigma(counters.faultAbortsInjected, tries, percent / 100), `${percent} %`, { got: counters.faultAbortsInjected });

@@ -375,7 +375,13 @@ async function walk(t: Test, seed: number): Promise<void> {
     [1, () => withOne(pick([...(pick(hosts.peers)?.sockets.values() ?? [])]), (socket) => socket.destroy())],
     [1, () => hosts.advance(CONNECT_TIMEOUT_MS)],
     [1, () => hosts.sweep()],
-    [0.3, () => hosts.breaker.setLimits((lowered = !lowered) ? { ...limits, maxConnections: 1 } : limits)],
+    [
+      0.3,
+      () => {
+        lowered = !lowered;
+        hosts.breaker.setLimits(lowered ? { ...limits, maxConnections: 1 } : limits);
+      },
+    ],
     [10, () => new Promise((resolve) => setImmediate(resolve))],
   ];
   const total = steps.reduce((sum, [weight]) => sum + weight, 0);
