@@ -2,6 +2,7 @@
 
 import type { PercentMessage } from '../resources/messages.ts';
 import type { FaultAbort, FaultDelay, HttpFaultInjection } from '../resources/virtual-service/types.ts';
+import { grpcStatuses } from '../resources/virtual-service/fault.ts';
 import { percentOf } from './percent.ts';
 
 /** Policy of the `fault` filter. Percentages are above 0 and up to 100, in steps of 0.0001, each with dice of its own. */
@@ -10,12 +11,6 @@ export interface FaultFilterPolicy {
   /** Exactly one of the statuses. */
   readonly abort?: { readonly httpStatus?: number; readonly grpcStatus?: number; readonly percent: number };
 }
-
-/** In the order of their numbers. */
-const GRPC_STATUSES: readonly string[] = [
-  'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
-];
 
 /** Undefined where the dice can never fall that way: an absent percentage is 0 %, unlike a mirror's. */
 export function faultPolicy({ delay, abort }: HttpFaultInjection): FaultFilterPolicy | undefined {
@@ -35,7 +30,7 @@ function abortPolicy({ httpStatus, grpcStatus, percentage }: FaultAbort): FaultF
   const percent = shareOf(percentage);
   if (percent === 0) return undefined;
   if (httpStatus !== undefined) return { httpStatus, percent };
-  const number = GRPC_STATUSES.indexOf(grpcStatus ?? '');
+  const number = grpcStatuses.indexOf(grpcStatus ?? '');
   return number === -1 ? undefined : { grpcStatus: number, percent };
 }
 

@@ -199,6 +199,8 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.#router = undefined;
     this.#complete();
     this.#writer.writeEnd(trailers);
+    // Passed on although the policy asked for another try, or after a fault.
+    if (this.info.flags !== 0) this.#explain();
   }
 
   flushDownstream(): boolean {
@@ -364,7 +366,11 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.#complete();
     this.#writer.writeEnd(undefined);
     this.#writer.flush();
-    if (info.flags !== 0) this.#listener.explain(this, { virtualHost: this.#virtualHost, cluster: info.cluster as Cluster | undefined });
+    if (info.flags !== 0) this.#explain();
+  }
+
+  #explain(): void {
+    this.#listener.explain(this, { virtualHost: this.#virtualHost, cluster: this.info.cluster as Cluster | undefined });
   }
 
   #routeOps(reply: LocalReply): readonly HeaderOps[] | undefined {

@@ -168,12 +168,13 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
 
   onUpstreamHead(head: ResponseHead, framing: number, seen: number): boolean {
     const retry = this.#retry;
-    if (retry !== undefined && !this.#bodyLost && asksOnResponse(retry, head.status, head.headers) && this.#passesGate(retry)) {
+    const asks = retry !== undefined && !this.#bodyLost && asksOnResponse(retry, head.status, head.headers);
+    if (asks && this.#passesGate(retry)) {
       this.#sent = true;
       this.#tryAgain(isImmediate(retry, head.status) ? 0 : this.#backoffMs());
       return true;
     }
-    if (this.#gate !== undefined && head.status < 500) this.#cluster.stats.upstreamRqRetrySuccess++;
+    if (this.#gate !== undefined && retry !== undefined && !asks) this.#cluster.stats.upstreamRqRetrySuccess++;
     this.#gate?.release();
     this.#answering = true;
     this.#timers?.stopPerTry();

@@ -74,6 +74,16 @@ t.test('an answer worth a retry is dropped, its connection closed, the body sent
   }
 });
 
+t.test('a retry succeeds when nothing asks for another one, whatever the status', async (t) => {
+  const rows: [statuses: number[], retries: number, successes: number][] = [[[409, 200], 1, 1], [[409, 500], 1, 1], [[409, 409], 1, 0], [[200], 0, 0]];
+  for (const [statuses, retries, successes] of rows) {
+    const { proxy } = await scene(t, inTurn(...statuses.map((status) => answer(status))), { conditions: ['retriable-4xx'], attempts: 1 });
+    t.equal((await request(t, proxy.port)).status, statuses.at(-1));
+    const [cluster] = [...proxy.runtime.clusters()];
+    t.match(cluster?.stats, { upstreamRqRetry: retries, upstreamRqRetrySuccess: successes }, statuses.join());
+  }
+});
+
 t.test('an answer without a body leaves its connection to the next attempt', async (t) => {
   const { proxy, upstream } = await scene(t, inTurn(answer(503, ''), answer(200)));
   t.equal((await request(t, proxy.port)).status, 200);
@@ -88,6 +98,7 @@ t.test('the last answer goes down with URX; headers of the attempts before do no
   t.equal(reply.header('x-answer'), '4');
   t.equal(await outcome(proxy), '503 URX via_upstream 4');
   t.strictSame(nothingHeld(proxy), NOTHING);
+  t.match(proxy.explanations.at(-1), /^503 for GET .* passed on what .* answered last; 4 tries: .*; its retries are used up/);
 });
 
 t.test('a body that began to arrive before the upstream gave up goes on to the next attempt', async (t) => {

@@ -7,7 +7,8 @@ import { checkedText, duration, percent } from '../values.ts';
 import type { PercentMessage } from '../messages.ts';
 import type { FaultAbort, FaultDelay, HttpFaultInjection } from './types.ts';
 
-const grpcStatuses = [
+/** gRPC's names, in the order of their numbers. */
+export const grpcStatuses: readonly string[] = [
   'OK',
   'CANCELLED',
   'UNKNOWN',
