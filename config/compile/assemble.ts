@@ -1,8 +1,10 @@
 /** Parts → one frozen RuntimeConfig with its version, sharing with the configuration before what did not change. */
 
 import type { ClusterConfig } from '../runtime/cluster.ts';
+import type { VirtualListenerConfig } from '../runtime/listener.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
 import type { NodeConfig, RuntimeConfig, TelemetryConfig } from '../runtime/runtime-config.ts';
+import type { SecretConfig } from '../runtime/secret.ts';
 import type { ConfigParts } from './context.ts';
 import { compareText } from './order.ts';
 import { deepFreeze, versionOf } from './part-hash.ts';
@@ -20,6 +22,8 @@ export function assembleConfig({ node, telemetry, sides }: ConfigContent, previo
   const content = {
     node: reused(previous?.node, node),
     listeners: reused(previous?.listeners, sides.flatMap((side) => side.listeners)),
+    virtualListeners: byName<VirtualListenerConfig>(sides.flatMap((side) => side.virtualListeners ?? []).map((listener) => reused(previous?.virtualListeners[listener.name], listener))),
+    secrets: byName<SecretConfig>(sides.flatMap((side) => side.secrets ?? []).map((secret) => reused(previous?.secrets[secret.name], secret))),
     routeTables: byName<RouteTableConfig>(tables),
     clusters: byName<ClusterConfig>(sides.flatMap((side) => side.clusters)),
     telemetry: reused(previous?.telemetry, telemetry),
@@ -29,9 +33,9 @@ export function assembleConfig({ node, telemetry, sides }: ConfigContent, previo
 }
 
 /** Over every part but the version itself. */
-function configVersion({ node, listeners, routeTables, clusters, telemetry }: Omit<RuntimeConfig, 'version'>): string {
+function configVersion({ node, listeners, virtualListeners, secrets, routeTables, clusters, telemetry }: Omit<RuntimeConfig, 'version'>): string {
   const tables = Object.values(routeTables).flatMap(({ name, virtualHosts }) => [{ name }, ...virtualHosts]);
-  return versionOf([node, listeners, ...tables, ...Object.values(clusters), telemetry]);
+  return versionOf([node, listeners, ...Object.values(virtualListeners), ...Object.values(secrets), ...tables, ...Object.values(clusters), telemetry]);
 }
 
 /** The old table where every virtual host is the old one. */

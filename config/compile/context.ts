@@ -3,9 +3,10 @@
 import type { Snapshot } from '../load/types.ts';
 import type { ClusterConfig } from '../runtime/cluster.ts';
 import type { WorkloadConfig } from '../runtime/endpoint.ts';
-import type { ListenerConfig } from '../runtime/listener.ts';
+import type { ListenerConfig, VirtualListenerConfig } from '../runtime/listener.ts';
 import type { Problem } from '../runtime/problem.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
+import type { SecretConfig } from '../runtime/secret.ts';
 import type { ClusterPolicies } from './cluster-policy.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { EndpointSource } from './endpoints.ts';
@@ -49,4 +50,6 @@ export interface ConfigParts {
   readonly listeners: readonly ListenerConfig[];
   readonly tables: readonly RouteTableConfig[];
   readonly clusters: readonly ClusterConfig[];
+  readonly virtualListeners?: readonly VirtualListenerConfig[];
+  readonly secrets?: readonly SecretConfig[];
 }

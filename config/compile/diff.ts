@@ -17,6 +17,8 @@ export function diff(before: RuntimeConfig, after: RuntimeConfig): RuntimeDelta 
     ...(!isSameContent(before.node, after.node) && { node: after.node }),
     ...(!isSameContent(before.telemetry, after.telemetry) && { telemetry: after.telemetry }),
     ...(!isSameContent(before.listeners, after.listeners) && { listeners: after.listeners }),
+    ...partDelta('virtualListeners', before, after),
+    ...partDelta('secrets', before, after),
     clusters: {
       changed: Object.values(after.clusters).filter((cluster) => !isSameContent(before.clusters[cluster.name], cluster)),
       removed: Object.keys(before.clusters).filter((name) => after.clusters[name] === undefined),
@@ -37,10 +39,27 @@ export function applyDelta(config: RuntimeConfig, delta: RuntimeDelta): RuntimeC
     version: delta.version,
     node: delta.node ?? config.node,
     listeners: delta.listeners ?? config.listeners,
+    virtualListeners: patchPart(config.virtualListeners, delta.virtualListeners),
+    secrets: patchPart(config.secrets, delta.secrets),
     routeTables: sorted(tables),
     clusters: sorted<ClusterConfig>(clusters),
     telemetry: delta.telemetry ?? config.telemetry,
   });
+}
+
+/** Nothing where nothing changed. */
+function partDelta(part: 'virtualListeners' | 'secrets', before: RuntimeConfig, after: RuntimeConfig): Pick<RuntimeDelta, 'virtualListeners' | 'secrets'> {
+  const changed = Object.values(after[part]).filter((value) => !isSameContent(before[part][value.name], value));
+  const removed = Object.keys(before[part]).filter((name) => after[part][name] === undefined);
+  return changed.length + removed.length === 0 ? {} : { [part]: { changed, removed } };
+}
+
+function patchPart<T extends { readonly name: string }>(before: Readonly<Record<string, T>>, delta: { readonly changed: readonly T[]; readonly removed: readonly string[] } | undefined): Readonly<Record<string, T>> {
+  if (delta === undefined) return before;
+  const parts = new Map(Object.entries(before));
+  for (const name of delta.removed) parts.delete(name);
+  for (const part of delta.changed) parts.set(part.name, part);
+  return sorted(parts);
 }
 
 function tableDelta(before: RouteTableConfig | undefined, after: RouteTableConfig): readonly TableDelta[] {

@@ -20,6 +20,8 @@ export interface NodeOptions extends NodeIdentity {
   readonly inboundPort: number | 'off';
   /** A Gateway's or Sidecar's declared port to the port bound in its place. */
   readonly portMap: Readonly<Record<number, number>>;
+  /** The workload has a certificate of its own (`--certs`): without one it can neither offer nor demand mutual TLS. */
+  readonly hasIdentity?: boolean;
 }
 
 /** What a Pod or WorkloadEntry says about itself. */

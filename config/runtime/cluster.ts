@@ -2,6 +2,7 @@
 
 import type { EndpointConfig } from './endpoint.ts';
 import type { Origin } from './origin.ts';
+import type { ClientTlsConfig } from './tls.ts';
 
 export type LoadBalancerPolicy = 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM' | 'RING_HASH' | 'MAGLEV' | 'PASSTHROUGH';
 
@@ -58,13 +59,13 @@ export interface ConnectionPoolConfig {
   readonly origin?: Origin;
 }
 
-/** Concurrent retries as a share of active and pending requests. */
+/** Concurrent retries as a share of requests. */
 export interface RetryBudgetConfig {
   /** 0..100; default 20. */
   readonly percent: number;
   /** Retries that are always allowed; default 3. */
   readonly minRetryConcurrency: number;
-  /** Requests of the last so many milliseconds count as well; 0: only those under way. */
+  /** A share of the requests of the last so many milliseconds; 0: of those active and pending. */
   readonly intervalMs: number;
   readonly origin?: Origin;
 }
@@ -110,11 +111,9 @@ export interface ClusterConfig {
   readonly idleTimeoutMs: number;
   /** Declared application protocol of the port. */
   readonly protocol: 'HTTP' | 'HTTP2' | 'GRPC' | 'TCP' | 'TLS' | 'AUTO';
-  /**
-   * TLS the DestinationRule asks for. This issue speaks plain text only: `refuse` clusters answer 503 rather than
-   * send in clear what the rule wants encrypted.
-   */
-  readonly tls: { readonly mode: 'DISABLE' | 'SIMPLE' | 'MUTUAL' | 'ISTIO_MUTUAL' | 'AUTO'; readonly origin: Origin | 'default' };
+  readonly tls: ClientTlsConfig;
+  /** A PROXY protocol header is sent first on each upstream connection (DestinationRule `proxyProtocol`). */
+  readonly proxyProtocol?: 'V1' | 'V2';
   /** For ORIGINAL_DST with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
   readonly portOverride?: number;
   /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). */

@@ -4,9 +4,10 @@
  */
 
 import type { ClusterConfig } from './cluster.ts';
-import type { ListenerConfig } from './listener.ts';
+import type { ListenerConfig, VirtualListenerConfig } from './listener.ts';
 import type { VirtualHostConfig } from './route.ts';
 import type { NodeConfig, TelemetryConfig } from './runtime-config.ts';
+import type { SecretConfig } from './secret.ts';
 
 export interface RuntimeDelta {
   readonly fromVersion: string;
@@ -15,6 +16,8 @@ export interface RuntimeDelta {
   readonly node?: NodeConfig;
   readonly telemetry?: TelemetryConfig;
   readonly listeners?: readonly ListenerConfig[];
+  readonly virtualListeners?: { readonly changed: readonly VirtualListenerConfig[]; readonly removed: readonly string[] };
+  readonly secrets?: { readonly changed: readonly SecretConfig[]; readonly removed: readonly string[] };
   readonly clusters: { readonly changed: readonly ClusterConfig[]; readonly removed: readonly string[] };
   readonly routeTables: {
     /** Tables new or changed: their changed virtual hosts and the names of those gone. */

@@ -27,4 +27,6 @@ export interface EndpointConfig {
   readonly workload: WorkloadConfig;
   /** True when the endpoint's workload has a sidecar that accepts mutual TLS (`security.istio.io/tlsMode: istio`). */
   readonly tlsMode: 'istio' | 'disabled';
+  /** `spiffe://…` of the workload, what its certificate is expected to say; absent where its service account is unknown. */
+  readonly identity?: string;
 }

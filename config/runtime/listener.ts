@@ -1,5 +1,6 @@
 /** A bound address and how its requests find a route table. */
 
+import type { FilterChainConfig } from './filter-chain.ts';
 import type { Origin } from './origin.ts';
 
 export type Direction = 'outbound' | 'inbound' | 'gateway';
@@ -12,8 +13,40 @@ export interface ListenerConfig {
   readonly bind: { readonly address: string; readonly port: number };
   /** The Gateway's or Sidecar's own port number, when this listener comes from one; key of the ready file's `ports`. */
   readonly declaredPort?: number;
+  /** Plain HTTP/1.1, where no chain below takes the connection: without interception, and on plain HTTP servers. */
   readonly routing: RoutingConfig;
   readonly http: HttpListenerConfig;
+  /**
+   * Chains to choose from, by where the connection was going and by its first bytes. Absent: every connection is plain
+   * HTTP, routed by `routing`. On a capture listener they are for redirected connections only; what came to the
+   * listener's own address goes by `routing`, unless interception is known to be on (then it is refused).
+   */
+  readonly chains?: readonly FilterChainConfig[];
+  /** Takes what no chain matches; absent: closed, counted as no_filter_chain_match. */
+  readonly defaultChain?: FilterChainConfig;
+  /** Capture listener: ask the kernel where a redirected connection was going, and hand it to the virtual listener of that address first. */
+  readonly usesOriginalDestination?: boolean;
+  /** Connections begin with a PROXY protocol header, version 1 or 2. */
+  readonly proxyProtocol?: boolean;
+  /** How long the first bytes are waited for before a connection counts as plain bytes, milliseconds; 0 or absent: without limit (Istio's default). */
+  readonly detectionTimeoutMs?: number;
+  readonly origin?: Origin;
+}
+
+/**
+ * A listener that is not bound: the outbound capture listener hands it the connections on their way to its address
+ * (Envoy: `use_original_dst`, `bind_to_port: false`). `10.0.0.5_5432`, `0.0.0.0_9080`, `[::]_9080`.
+ */
+export interface VirtualListenerConfig {
+  /** `ADDRESS_PORT`; `0.0.0.0` and `::` stand for every address. */
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** True: the port's protocol is not declared, so the first bytes are looked at; false: only where a chain's match needs them. */
+  readonly detectsProtocol: boolean;
+  readonly chains: readonly FilterChainConfig[];
+  readonly defaultChain?: FilterChainConfig;
+  readonly detectionTimeoutMs?: number;
   readonly origin?: Origin;
 }
 

@@ -2,14 +2,19 @@
 
 import type { ClusterConfig } from './cluster.ts';
 import type { WorkloadConfig } from './endpoint.ts';
-import type { ListenerConfig } from './listener.ts';
+import type { ListenerConfig, VirtualListenerConfig } from './listener.ts';
 import type { RouteTableConfig } from './route.ts';
+import type { SecretConfig } from './secret.ts';
 
 export interface RuntimeConfig {
   /** Stable hash of the content; equal snapshots have equal versions. */
   readonly version: string;
   readonly node: NodeConfig;
   readonly listeners: readonly ListenerConfig[];
+  /** By VirtualListenerConfig.name; a sidecar's outbound side. */
+  readonly virtualListeners: Readonly<Record<string, VirtualListenerConfig>>;
+  /** By SecretConfig.name. */
+  readonly secrets: Readonly<Record<string, SecretConfig>>;
   /** By RouteTableConfig.name. */
   readonly routeTables: Readonly<Record<string, RouteTableConfig>>;
   /** By ClusterConfig.name. */

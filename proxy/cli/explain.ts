@@ -62,8 +62,8 @@ function runFlags({ values }: GivenFlags): readonly string[] {
 }
 
 /** The node as it was compiled for, whoever named it. */
-function nodeOf({ node }: RuntimeConfig, { bind, ports, portMap }: Bootstrap) {
-  return { ...node, bindAddress: bind, outboundPort: ports.outbound, inboundPort: ports.inbound, portMap };
+function nodeOf({ node }: RuntimeConfig, { bind, ports, portMap, certs }: Bootstrap) {
+  return { ...node, bindAddress: bind, outboundPort: ports.outbound, inboundPort: ports.inbound, portMap, hasIdentity: certs !== undefined };
 }
 
 function readText(path: string): string | undefined {

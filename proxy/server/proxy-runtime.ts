@@ -271,10 +271,20 @@ function nextConfig(before: RuntimeConfig, delta: RuntimeDelta): RuntimeConfig {
     version: delta.version,
     node: delta.node ?? before.node,
     listeners: delta.listeners ?? before.listeners,
+    virtualListeners: nextParts(before.virtualListeners, delta.virtualListeners),
+    secrets: nextParts(before.secrets, delta.secrets),
     routeTables,
     clusters,
     telemetry: delta.telemetry ?? before.telemetry,
   };
+}
+
+function nextParts<T extends { readonly name: string }>(before: Readonly<Record<string, T>>, delta: { readonly changed: readonly T[]; readonly removed: readonly string[] } | undefined): Readonly<Record<string, T>> {
+  if (delta === undefined) return before;
+  const parts = { ...before };
+  for (const name of delta.removed) delete parts[name];
+  for (const part of delta.changed) parts[part.name] = part;
+  return parts;
 }
 
 function nextTable(before: RouteTableConfig | undefined, delta: RuntimeDelta['routeTables']['changed'][number]): RouteTableConfig {

@@ -2,6 +2,7 @@
 
 import type { WorkloadConfig } from '../../config/runtime/endpoint.ts';
 import type { Origin } from '../../config/runtime/origin.ts';
+import type { ConnectionSecurity } from './connection-security.ts';
 
 /** The upstream side as telemetry names it: bound once per cluster, not per request. */
 export interface UpstreamClusterView {
@@ -59,6 +60,10 @@ export class StreamInfo {
   /** Client's IP as x-forwarded-for gives it, where that is believed. */
   forwardedAddress: string | undefined = undefined;
   requestedServerName: string | undefined = undefined;
+  /** TLS with the downstream; undefined in plain text. */
+  downstreamSecurity: ConnectionSecurity | undefined = undefined;
+  /** TLS with the host of the last attempt. */
+  upstreamSecurity: ConnectionSecurity | undefined = undefined;
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
   attemptCount = 0;

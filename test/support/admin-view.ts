@@ -62,6 +62,8 @@ export class FakeAdminView implements AdminView {
         clusterDomain: 'cluster.local', trustDomain: 'cluster.local', rootNamespace: 'istio-system', workload: { name: 'productpage-v1', canonicalService: 'productpage' },
       },
       listeners: [],
+      virtualListeners: {},
+      secrets: {},
       routeTables: {},
       clusters: Object.fromEntries(clusters.map((cluster) => [cluster.name, cluster])),
       telemetry: { accessLog: { encoding: 'TEXT' } },

@@ -83,6 +83,8 @@ export function configOf(options: DataPathOptions): RuntimeConfig {
     version: '1',
     node,
     listeners: [listener],
+    virtualListeners: {},
+    secrets: {},
     routeTables: { test: table },
     clusters: Object.fromEntries([clusterOf('upstream', options.upstreamPort ?? 1, options.cluster), ...(options.moreClusters ?? [])].map((cluster) => [cluster.name, cluster])),
     telemetry: { accessLog: { encoding: 'TEXT' } },
