@@ -71,7 +71,6 @@ const policyFields: readonly UnenforcedField[] = [
   { path: 'tls', consequence: 'requests are answered 503 rather than sent in plain text', counts: tlsMode('SIMPLE', 'MUTUAL') },
   { path: 'tunnel', consequence: 'connections are made directly' },
   { path: 'proxyProtocol', consequence: 'no PROXY header is sent' },
-  { path: 'retryBudget.budgetInterval', consequence: 'the budget is a share of the requests under way, not of those of an interval', counts: isNotZero },
 ];
 
 const virtualServiceFields: readonly UnenforcedField[] = [

@@ -1,6 +1,8 @@
 /** The limits of one cluster (DestinationRule `connectionPool`): permits counted, never more than configured, given back once each. */
 
 import type { ConnectionPoolConfig, RetryBudgetConfig } from '../../config/runtime/cluster.ts';
+import type { Clock } from '../base/clock.ts';
+import { RequestWindow } from './request-window.ts';
 
 /** Has requests waiting for a connection that it may not open. */
 export interface ConnectionSeeker {
@@ -23,10 +25,14 @@ export class CircuitBreaker {
   #maxRequests = Infinity;
   #maxRetries = Infinity;
   #budget: RetryBudgetConfig | undefined;
+  /** Where the budget has an interval. */
+  #window: RequestWindow | undefined;
+  readonly #clock: Pick<Clock, 'now'>;
   /** In order of arrival. */
   readonly #seekers: Set<ConnectionSeeker> = new Set();
 
-  constructor(limits: ConnectionPoolConfig | undefined) {
+  constructor(limits: ConnectionPoolConfig | undefined, clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
     this.setLimits(limits);
   }
 
@@ -36,7 +42,7 @@ export class CircuitBreaker {
     this.#maxPending = limits?.maxPendingRequests ?? Infinity;
     this.#maxRequests = limits?.maxRequests ?? Infinity;
     this.#maxRetries = limits?.maxRetries ?? Infinity;
-    this.#budget = limits?.retryBudget;
+    this.#setBudget(limits?.retryBudget);
     this.#offer();
   }
 
@@ -78,6 +84,7 @@ export class CircuitBreaker {
   admitRequest(): boolean {
     if (this.requests >= this.#maxRequests) return false;
     this.requests++;
+    if (this.#window !== undefined) this.#window.add(this.#clock.now());
     return true;
   }
 
@@ -95,11 +102,23 @@ export class CircuitBreaker {
     this.retries--;
   }
 
-  /** Retries allowed now: the budget's share of active and pending requests, or the fixed limit. */
+  /**
+   * Retries allowed now: the fixed limit, or the budget's share of active and pending requests. With an interval it is a share
+   * of the requests that were sent to a host in that time, first tries and retries, whatever has become of them (Envoy).
+   */
   get retryLimit(): number {
     const budget = this.#budget;
     if (budget === undefined) return this.#maxRetries;
-    return Math.max(budget.minRetryConcurrency, Math.floor((budget.percent / 100) * (this.requests + this.pending)));
+    const requests = this.#window === undefined ? this.requests + this.pending : this.#window.count(this.#clock.now());
+    return Math.max(budget.minRetryConcurrency, Math.floor((budget.percent / 100) * requests));
+  }
+
+  /** What was counted stays as long as the interval does. */
+  #setBudget(budget: RetryBudgetConfig | undefined): void {
+    this.#budget = budget;
+    const intervalMs = budget?.intervalMs ?? 0;
+    if (intervalMs === 0) this.#window = undefined;
+    else if (this.#window?.intervalMs !== intervalMs) this.#window = new RequestWindow(intervalMs);
   }
 
   /** One permit each in turn; who wants another lines up again, at the end. */

@@ -53,7 +53,7 @@ export class Cluster implements UpstreamClusterView {
   constructor(config: ClusterConfig, deps: ClusterDeps) {
     this.config = config;
     this.#deps = deps;
-    this.breaker = new CircuitBreaker(config.connectionPool);
+    this.breaker = new CircuitBreaker(config.connectionPool, deps.clock);
     this.#settings = poolSettingsOf(config, this.#ownAddresses());
     this.#report = deps.report === undefined ? undefined : new ClusterReport(deps.report);
     this.#hostSet = this.#createHostSet([]);

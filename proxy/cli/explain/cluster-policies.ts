@@ -66,7 +66,7 @@ function connectionPool(cluster: ClusterConfig, policy: EffectivePolicy | undefi
     ...optional('http', { ...http(limits), idleTimeout, h2UpgradePolicy, useClientProtocol, http2KeepAlive }),
     ...(budget !== undefined && { retryBudget: { percent: budget.percent, minRetryConcurrency: budget.minRetryConcurrency, budgetInterval: budget.intervalMs } }),
   };
-  const unread = unenforced({ 'http.h2UpgradePolicy': h2UpgradePolicy === 'UPGRADE' || undefined, 'http.useClientProtocol': useClientProtocol || undefined, 'http.http2KeepAlive': http2KeepAlive, 'http.maxConcurrentStreams': limits.maxConcurrentStreams, 'retryBudget.budgetInterval': budget?.intervalMs || undefined });
+  const unread = unenforced({ 'http.h2UpgradePolicy': h2UpgradePolicy === 'UPGRADE' || undefined, 'http.useClientProtocol': useClientProtocol || undefined, 'http.http2KeepAlive': http2KeepAlive, 'http.maxConcurrentStreams': limits.maxConcurrentStreams });
   const explained = block === undefined ? { value: inWords(value), origin: limits.origin ?? connectTimeoutOrigin } : told(block, value);
   return withNote(withOrigins(explained, { 'tcp.connectTimeout': otherThan(explained, connectTimeoutOrigin), retryBudget: budget?.origin }), unread);
 }

@@ -41,6 +41,12 @@ export const retryHosts: readonly TestHost[] = [
     trafficPolicy: { retryBudget: { percent: 1, minRetryConcurrency: 1 } },
     envoy: { cluster: { thresholds: { retry_budget: { budget_percent: { value: 1 }, min_retry_concurrency: 1 } } } },
   }),
+  ...[['budget-long', '3600s'], ['budget-short', '0.1s']].map(([name = '', interval]) =>
+    retrying(name, '5xx', 1, {
+      trafficPolicy: { retryBudget: { percent: 50, minRetryConcurrency: 1, budgetInterval: interval } },
+      envoy: { cluster: { thresholds: { retry_budget: { budget_percent: { value: 50 }, min_retry_concurrency: 1, budget_interval: interval } } } },
+    }),
+  ),
 ];
 
 const controls = [
@@ -164,6 +170,13 @@ function breakerCases(): Case[] {
       upstream: { requests: 4 },
     }),
     row('A.1', 'retryBudget reached: the answer goes down as it came', [{ aside: ask('budget') }, { until: 'upstream', requests: 2 }, ask('budget')], [unavailable, hang, unavailable], relayed(503, { requests: 3 }, { flags: 'UO', answer: { body: 'no', headers: { 'x-envoy-overloaded': null } } })),
+    // One retry is under way all the time; half of what is under way would be one as well.
+    row('A.1', 'retryBudget with an interval: a share of what was sent in it, ended or not', [{ aside: ask('budget-long') }, { until: 'upstream', requests: 2 }, ask('budget-long'), { until: 'answer' }, ask('budget-long')], [unavailable, hang, reply(200, [], 'one'), unavailable, reply(200, [], 'two')], {
+      answers: [{ status: 200, body: 'one' }, { status: 200, body: 'two' }],
+      closes: false,
+      upstream: { requests: 5 },
+    }),
+    row('A.1', 'retryBudget with an interval: what is under way for longer does not count', [...[1, 2, 3, 4].flatMap((requests) => [{ aside: ask('budget-short') }, { until: 'upstream', requests } as const]), { waitMs: 200 }, { aside: ask('budget-short') }, { until: 'upstream', requests: 6 }, { waitMs: 200 }, ask('budget-short')], [hang, hang, hang, hang, unavailable, hang, unavailable], relayed(503, { requests: 7 }, { flags: 'UO', answer: { body: 'no' } })),
   ];
 }
 

@@ -65,13 +65,12 @@ t.test('DestinationRule', async (t) => {
     'loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: 0s}, maglev: {tableSize: 5}}}',
     'loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s}}',
     'loadBalancer: {warmupDurationSecs: 1s, localityLbSetting: {distribute: [{from: a, to: {b: 100}}]}}',
-    'retryBudget: {percent: 1}',
+    'retryBudget: {percent: 1, budgetInterval: 10s}',
     'tls: {mode: DISABLE}',
   ];
   for (const text of enforced) t.strictSame(policy(text), [], text);
   const cases: readonly (readonly [string, string])[] = [
     ['connectionPool: {http: {h2UpgradePolicy: UPGRADE}}', 'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy: upstream connections are HTTP/1.1'],
-    ['retryBudget: {percent: 1, budgetInterval: 10s}', 'spec.trafficPolicy.retryBudget.budgetInterval: the budget is a share of the requests under way, not of those of an interval'],
     ['loadBalancer: {zoneAwareLbSetting: {enabled: true}}', 'spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: endpoints of all zones are used alike'],
     ['tls: {mode: ISTIO_MUTUAL}', 'spec.trafficPolicy.tls: requests are sent in plain text'],
     ['tunnel: {targetHost: a.b, targetPort: 80}', 'spec.trafficPolicy.tunnel: connections are made directly'],

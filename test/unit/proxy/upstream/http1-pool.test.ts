@@ -124,7 +124,7 @@ class Hosts {
   readonly #eventClock = createEventClock(this.clock);
 
   constructor(peers: readonly Peer[], limits: ConnectionPoolConfig = {}, settings: Partial<PoolSettings> = {}) {
-    this.breaker = new CircuitBreaker(limits);
+    this.breaker = new CircuitBreaker(limits, this.clock);
     this.settings = { connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 0, maxRequestsPerConnection: Infinity, maxDurationMs: Infinity, keepAlive: undefined, isOwn: undefined, ...settings };
     this.peers = peers;
     this.pools = peers.map(({ port }) => new Http1Pool({ address: '127.0.0.1', port }, this.settings, this.#eventClock, { cluster: this.stats, host: new HostStats() }, this.breaker));
