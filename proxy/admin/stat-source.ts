@@ -3,6 +3,7 @@
 import type { Stat } from '../telemetry/metrics/proxy-stats.ts';
 import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, OUTLIER_STATS } from '../telemetry/metrics/proxy-stats.ts';
 import { BREAKER_STATS } from './breaker-stats.ts';
+import { retryStats } from './retry-stats.ts';
 import type { ViewStat } from './view-stat.ts';
 import type { AdminView, ClusterView, ListenerView, TelemetryView } from './view.ts';
 
@@ -39,7 +40,7 @@ const CLUSTER_VIEW_STATS: readonly ViewStat<ClusterView>[] = [
   ...BREAKER_STATS,
   gauge('membership_healthy', ({ hosts }) => count(hosts, (host) => host.healthy !== false)),
   gauge('membership_total', ({ hosts }) => count(hosts, () => true)),
-].sort((left, right) => (left.name < right.name ? -1 : 1));
+].sort(byName);
 
 const HTTP_VIEW_STATS: readonly Stat<ListenerView>[] = HTTP_STATS.map((stat) => ({ ...stat, read: ({ stats }) => stat.read(stats) }));
 const LISTENER_VIEW_STATS: readonly Stat<ListenerView>[] = LISTENER_STATS.map((stat) => ({ ...stat, read: ({ stats }) => stat.read(stats) }));
@@ -54,11 +55,17 @@ export function createStatSource(view: AdminView, telemetry: TelemetryView): Sta
   }
   const entities = [...view.listeners()];
   return {
-    clusters: { scope: 'cluster', label: 'cluster_name', entities: clusters, nameOf: ({ config }) => config.name, stats: CLUSTER_VIEW_STATS },
+    clusters: { scope: 'cluster', label: 'cluster_name', entities: clusters, nameOf: ({ config }) => config.name, stats: clusterStats(clusters) },
     http: { scope: 'http', label: 'http_conn_manager_prefix', entities, nameOf: httpPrefix, stats: HTTP_VIEW_STATS },
     listeners: { scope: 'listener', label: 'listener_address', entities, nameOf: listenerAddress, stats: LISTENER_VIEW_STATS },
     scalars: scalars(view, telemetry, { clusters: known, listeners: entities.length }),
   };
+}
+
+/** Those of retries have names that only the answers know. */
+function clusterStats(clusters: readonly ClusterView[]): readonly ViewStat<ClusterView>[] {
+  const retries = retryStats(clusters);
+  return retries.length === 0 ? CLUSTER_VIEW_STATS : [...CLUSTER_VIEW_STATS, ...retries].sort(byName);
 }
 
 function scalars(view: AdminView, { accessLog }: TelemetryView, active: { readonly clusters: number; readonly listeners: number }): readonly Scalar[] {
@@ -97,6 +104,10 @@ function httpPrefix(listener: ListenerView): string {
 function listenerAddress({ boundAddress, boundPort }: ListenerView): string {
   const address = boundAddress.includes(':') ? `[${boundAddress}]` : boundAddress;
   return `${address}_${boundPort}`.replaceAll(':', '_');
+}
+
+function byName(left: { readonly name: string }, right: { readonly name: string }): number {
+  return left.name < right.name ? -1 : 1;
 }
 
 function gauge(name: string, read: (view: ClusterView) => number): Stat<ClusterView> {

@@ -170,6 +170,7 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     const retry = this.#retry;
     const asks = retry !== undefined && !this.#bodyLost && asksOnResponse(retry, head.status, head.headers);
     if (asks && this.#passesGate(retry)) {
+      this.#cluster.countRetried(head.status);
       this.#sent = true;
       this.#tryAgain(isImmediate(retry, head.status) ? 0 : this.#backoffMs());
       return true;

@@ -25,6 +25,7 @@ export interface ClusterReport {
   readonly hosts: readonly HostView[];
   readonly breaker: BreakerView | undefined;
   readonly outlier: OutlierStats | undefined;
+  readonly retried?: Map<number, number> | undefined;
 }
 
 export interface MergedReport {
@@ -59,8 +60,8 @@ function isUsed({ upstreamRqTotal, upstreamCxTotal, upstreamRqPendingTotal, upst
   return upstreamRqTotal + upstreamCxTotal + upstreamRqPendingTotal + upstreamCxNoneHealthy > 0;
 }
 
-function clusterReport({ config, stats, hosts, breakerView, outlier }: ClusterView): ClusterReport {
-  return { name: config.name, stats, hosts: [...hosts].map(hostReport), breaker: breakerView, outlier: outlier?.stats };
+function clusterReport({ config, stats, hosts, breakerView, outlier, retried }: ClusterView): ClusterReport {
+  return { name: config.name, stats, hosts: [...hosts].map(hostReport), breaker: breakerView, outlier: outlier?.stats, retried };
 }
 
 function hostReport({ endpoint, address, stats, healthy, ejection }: HostView): HostView {
@@ -84,7 +85,15 @@ function mergeCluster(config: ClusterConfig, reported: readonly ClusterReport[])
   stats.membershipChange = Math.max(0, ...reported.map((part) => part.stats.membershipChange));
   const hosts = reported.length > 0 ? mergeHosts(reported.flatMap((part) => part.hosts)) : config.endpoints.map(unusedHost);
   const outlier = mergeOutlierStats(reported.flatMap((part) => part.outlier ?? []), hosts);
-  return { config, stats, hosts, breakerView: mergeBreakers(reported.flatMap((part) => part.breaker ?? [])), outlier };
+  const retried = mergeStatuses(reported.flatMap((part) => part.retried ?? []));
+  return { config, stats, hosts, breakerView: mergeBreakers(reported.flatMap((part) => part.breaker ?? [])), outlier, retried };
+}
+
+function mergeStatuses(reported: readonly ReadonlyMap<number, number>[]): Map<number, number> | undefined {
+  if (reported.length === 0) return undefined;
+  const sum = new Map<number, number>();
+  for (const [status, count] of reported.flatMap((part) => [...part])) sum.set(status, (sum.get(status) ?? 0) + count);
+  return sum;
 }
 
 /** Each worker ejects by itself, so a host may be out of service in several: as a gauge it counts once. */

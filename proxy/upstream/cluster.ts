@@ -38,6 +38,8 @@ export class Cluster implements UpstreamClusterView {
   readonly breaker: CircuitBreaker;
   /** Told of every attempt; undefined where no outlier detection is configured. */
   outlier: OutlierDetector | undefined;
+  /** Answers given up for another try, by status; undefined where there was none. */
+  retried: Map<number, number> | undefined;
   readonly #deps: ClusterDeps;
   readonly #report: ClusterReport | undefined;
   readonly #settings: PoolSettings;
@@ -124,6 +126,12 @@ export class Cluster implements UpstreamClusterView {
     }
     this.#lastUsedMs.set(host, this.#deps.clock.now());
     return host;
+  }
+
+  /** One more answer of `status` is followed by a retry. */
+  countRetried(status: number): void {
+    const retried = (this.retried ??= new Map<number, number>());
+    retried.set(status, (retried.get(status) ?? 0) + 1);
   }
 
   /** About once a second: idle connections and unused original destinations end, overflow is reported. */

@@ -274,7 +274,8 @@ t.test('stats as text and JSON', async (t) => {
 });
 
 t.test('the Prometheus text', async (t) => {
-  const { port, telemetry } = await admin(t);
+  const { port, view, telemetry } = await admin(t);
+  view.clusterViews = view.clusterViews.map((cluster) => ({ ...cluster, retried: new Map([[409, 2], [503, 3]]) }));
   telemetry.istio.record(completedStream({ info: { host: { address: 'x', workload: { name: 'a"b\\c\nd' } } } }));
   const families = parsePrometheus((await ask(port, 'GET', '/stats/prometheus')).body);
   const values = (name: string): unknown => families.get(name)?.samples.map(({ labels, value }) => [labels, value]);
@@ -287,6 +288,8 @@ t.test('the Prometheus text', async (t) => {
   t.same(values('istio_build'), [[{ component: 'proxy', tag: '0.1.0' }, 1]]);
   t.same(values('envoy_cluster_upstream_rq_total'), [[{ cluster_name: REVIEWS }, 5]]);
   t.same(values('envoy_cluster_upstream_rq'), ['1xx', '2xx', '3xx', '4xx', '5xx'].map((response_code_class, i) => [{ response_code_class, cluster_name: REVIEWS }, [0, 4, 0, 0, 1][i]]));
+  t.same(values('envoy_cluster_retry_upstream_rq'), [['4xx', 2], ['5xx', 3]].map(([response_code_class, count]) => [{ response_code_class, cluster_name: REVIEWS }, count]));
+  t.same(['409', '503', 'completed'].map((word) => values(`envoy_cluster_retry_upstream_rq_${word}`)), [2, 3, 5].map((count) => [[{ cluster_name: REVIEWS }, count]]));
   t.same(values('envoy_http_downstream_rq_total'), [[{ http_conn_manager_prefix: 'outbound_0.0.0.0_15001' }, 6], [{ http_conn_manager_prefix: 'inbound_[__]_15006' }, 0]]);
   t.same(values('envoy_listener_downstream_cx_total'), [[{ listener_address: '0.0.0.0_15001' }, 3], [{ listener_address: '[__]_15006' }, 0]]);
   t.same(values('envoy_server_live'), [[{}, 1]]);

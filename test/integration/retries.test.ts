@@ -84,6 +84,21 @@ t.test('a retry succeeds when nothing asks for another one, whatever the status'
   }
 });
 
+t.test('answers that are given up for a retry are counted by status; what never answered is not', async (t) => {
+  const rows: [turns: ((seen: UpstreamRequest) => void)[], counted: [number, number][] | undefined][] = [
+    [[answer(200)], undefined],
+    [[answer(503), answer(200)], [[503, 1]]],
+    [[answer(503), answer(502), answer(503)], [[503, 1], [502, 1]]],
+    [[(seen) => seen.connection.reset(), answer(200)], undefined],
+  ];
+  for (const [turns, counted] of rows) {
+    const { proxy } = await scene(t, inTurn(...turns), { attempts: 2 });
+    await request(t, proxy.port);
+    const [cluster] = [...proxy.runtime.clusters()];
+    t.strictSame(cluster?.retried && [...cluster.retried], counted);
+  }
+});
+
 t.test('an answer without a body leaves its connection to the next attempt', async (t) => {
   const { proxy, upstream } = await scene(t, inTurn(answer(503, ''), answer(200)));
   t.equal((await request(t, proxy.port)).status, 200);

@@ -86,6 +86,19 @@ t.test('ejections and breakers of two workers', async (t) => {
   }
 });
 
+t.test('answers that were retried, by status', async (t) => {
+  const report = (retried?: Map<number, number>): WorkerReport => {
+    const whole = reportOf([], {}, { upstreamRqTotal: 1 }, {});
+    return { ...whole, clusters: whole.clusters.map((cluster) => ({ ...cluster, retried })) };
+  };
+  const listed = (reports: readonly WorkerReport[]): unknown => Object.fromEntries([...pagesOf(reports).stats].filter(([name]) => name.startsWith('retry.')));
+  t.strictSame(listed([report(), report()]), {}, 'as in Envoy, none is listed before there is one');
+  t.strictSame(listed([report(new Map([[503, 2], [409, 1]])), report(), report(new Map([[503, 1], [500, 4], [200, 0]]))]), {
+    'retry.upstream_rq_200': 0, 'retry.upstream_rq_2xx': 0, 'retry.upstream_rq_409': 1, 'retry.upstream_rq_4xx': 1, 'retry.upstream_rq_500': 4,
+    'retry.upstream_rq_503': 3, 'retry.upstream_rq_5xx': 7, 'retry.upstream_rq_completed': 8,
+  });
+});
+
 t.test('nobody used the cluster, or it is over its limit', async (t) => {
   const unused = pagesOf([]);
   t.equal(unused.stats.size, 0, 'no stats');
