@@ -15,13 +15,13 @@ const lanes: readonly [Uint64, Uint64, Uint64, Uint64] = [new Uint64(), new Uint
 const word = new Uint64();
 const input = new Uint64();
 
-/** Hash of `text`, one byte per character (as header values are held), into `hash`; `seed` below 2^32. Returns `hash`. */
-export function xxHash64(text: string, hash: Uint64, seed: number = 0): Uint64 {
+/** Hash of `text`, one byte per character (as header values are held), into `hash`; the seed in two halves. Returns `hash`. */
+export function xxHash64(text: string, hash: Uint64, seed: number = 0, seedHi: number = 0): Uint64 {
   let at = 0;
   if (text.length >= STRIPE) {
-    at = hashStripes(text, hash, seed);
+    at = hashStripes(text, hash, seed, seedHi);
   } else {
-    hash.set(0, seed);
+    hash.set(seedHi, seed);
     hash.add(P5.hi, P5.lo);
   }
   hash.add(0, text.length);
@@ -34,10 +34,18 @@ export function xxHash64(text: string, hash: Uint64, seed: number = 0): Uint64 {
   return hash;
 }
 
+/** Of one text, or of several: each with the hash of those before it as its seed (Envoy, for several header lines). */
+export function xxHash64InTurn(texts: string | readonly string[], hash: Uint64): Uint64 {
+  if (typeof texts === 'string') return xxHash64(texts, hash);
+  hash.set(0, 0);
+  for (const text of texts) xxHash64(text, hash, hash.lo, hash.hi);
+  return hash;
+}
+
 /** Four lanes of eight bytes at a time; returns where the last whole stripe ends. */
-function hashStripes(text: string, hash: Uint64, seed: number): number {
+function hashStripes(text: string, hash: Uint64, seed: number, seedHi: number): number {
   const [first, second, third, fourth] = lanes;
-  for (const lane of lanes) lane.set(0, seed);
+  for (const lane of lanes) lane.set(seedHi, seed);
   first.add(P1.hi, P1.lo);
   first.add(P2.hi, P2.lo);
   second.add(P2.hi, P2.lo);

@@ -8,8 +8,8 @@ import type { Stream } from '../stream/stream.ts';
 import { firstQueryValue, pathLengthOf } from './target.ts';
 
 export interface HashKey {
-  /** Undefined where the request has nothing to go by: then any host will do. */
-  readonly value: string | undefined;
+  /** Undefined where the request has nothing to go by: then any host will do. Several texts are hashed in turn. */
+  readonly value: string | readonly string[] | undefined;
   /** A cookie to give with the answer, so that the next request comes with it. */
   readonly setCookie?: string;
 }
@@ -23,7 +23,7 @@ const NOTHING: HashKey = { value: undefined };
 export function createHashKey(policy: HashPolicyConfig): ReadHashKey {
   switch (policy.kind) {
     case 'header':
-      return ({ request }) => ({ value: headerValue(request.headers, policy.name) });
+      return headerKey(policy.name);
     case 'query':
       return ({ request: { path } }) => ({ value: firstQueryValue(path, pathLengthOf(path), policy.name) });
     case 'source-ip':
@@ -35,12 +35,25 @@ export function createHashKey(policy: HashPolicyConfig): ReadHashKey {
   }
 }
 
-/** Several lines of one name count as a set, in whatever order they came (Envoy). */
-function headerValue(headers: HeaderList, name: string): string | undefined {
-  const first = headers.get(name);
-  if (first === undefined) return undefined;
-  const all = headers.getAll(name);
-  return all.length === 1 ? first : all.sort().join(',');
+/** Headers of which Envoy makes one line of several as it reads them; the outcome is its own answer for some hundred names. */
+const JOINED: ReadonlySet<string> = new Set([
+  'accept', 'accept-encoding', 'access-control-request-headers', 'access-control-request-method', 'access-control-request-private-network', 'authorization',
+  'cache-control', 'content-encoding', 'content-type', 'grpc-accept-encoding', 'grpc-timeout', 'if-match', 'if-modified-since', 'if-none-match', 'if-range',
+  'if-unmodified-since', 'origin', 'pragma', 'proxy-status', 'referer', 'user-agent', 'via', 'x-client-trace-id', 'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster', 'x-envoy-downstream-service-node', 'x-envoy-external-address', 'x-envoy-original-path', 'x-forwarded-for',
+  'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto', 'x-request-id',
+]);
+
+/** Several lines of other names count as a set, in whatever order they came (Envoy). */
+function headerKey(name: string): ReadHashKey {
+  const joined = JOINED.has(name);
+  return ({ request: { headers } }) => {
+    const first = headers.get(name);
+    if (first === undefined) return NOTHING;
+    const all = headers.getAll(name);
+    if (all.length === 1) return { value: first };
+    return { value: joined ? all.join(',') : all.sort() };
+  };
 }
 
 function cookieKey(policy: Extract<HashPolicyConfig, { kind: 'cookie' }>): ReadHashKey {

@@ -6,7 +6,7 @@
 import type { LoadBalancerConfig } from '../../config/runtime/cluster.ts';
 import type { Random } from '../base/random.ts';
 import { Uint64 } from '../base/uint64.ts';
-import { xxHash64 } from '../base/xxhash64.ts';
+import { xxHash64InTurn } from '../base/xxhash64.ts';
 import { MAX_DRAWS, type LoadBalancer, type PickRequest } from './balancer/balancer.ts';
 import { createBalancer } from './balancer/create.ts';
 import type { HostSetHost } from './balancer/host-set-host.ts';
@@ -92,8 +92,8 @@ export class HostSet<H extends HostSetHost> implements LoadBalancer<H> {
     return loadsWithout(this.#levels, (i) => priorities.has((this.#levels[i] as Level<H>).priority)) ?? this.#loads;
   }
 
-  #drawLevel(loads: readonly number[], key: string | undefined): Level<H> {
-    let rest = key !== undefined && hashes(this.#config) ? xxHash64(key, keyHash).modulo(100) : Math.floor(this.#deps.random() * 100);
+  #drawLevel(loads: readonly number[], key: PickRequest<H>['hashKey']): Level<H> {
+    let rest = key !== undefined && hashes(this.#config) ? xxHash64InTurn(key, keyHash).modulo(100) : Math.floor(this.#deps.random() * 100);
     for (let i = 0; i < loads.length; i++) {
       const load = loads[i] as number;
       if (rest < load) return this.#levels[i] as Level<H>;

@@ -5,11 +5,15 @@ import t from 'tap';
 import type { LoadBalancerConfig, LoadBalancerPolicy } from '../../config/runtime/cluster.ts';
 import type { Random } from '../../proxy/base/random.ts';
 import { seededRandom } from '../../proxy/base/random.ts';
+import { createHashKey } from '../../proxy/router/hash-key.ts';
+import { HeaderList } from '../../proxy/stream/header-list.ts';
+import { StreamInfo } from '../../proxy/stream/stream-info.ts';
+import type { Stream } from '../../proxy/stream/stream.ts';
 import type { LoadBalancer, PickRequest } from '../../proxy/upstream/balancer/balancer.ts';
 import { createBalancer } from '../../proxy/upstream/balancer/create.ts';
 import type { HostSetHost } from '../../proxy/upstream/balancer/host-set-host.ts';
 import { HostSet } from '../../proxy/upstream/host-set.ts';
-import { ENVOY_PICKS, KEYS, type EnvoyHost } from './envoy-hash-picks.ts';
+import { ENVOY_PICKS, ENVOY_PICKS_BY_SET, KEY_SETS, KEYS, type EnvoyHost } from './envoy-hash-picks.ts';
 
 class Host implements HostSetHost {
   readonly name: string;
@@ -267,6 +271,24 @@ for (const [name, { hosts, picks, ...config }] of Object.entries(ENVOY_PICKS)) {
     t.equal(KEYS.map((hashKey) => ours.indexOf(set.pick({ hashKey }) as Host)).join(''), picks);
     t.end();
   });
+}
+
+for (const { hosts, picks, ...config } of ENVOY_PICKS_BY_SET) {
+  t.test(`${config.policy}: several header lines, in any order, to the host Envoy sends them to`, (t) => {
+    const ours = hosts.map(recordedHost);
+    const set = new HostSet(ours, { origin: 'default', ...config }, { random: seededRandom(1), now: () => 0 });
+    const read = createHashKey({ kind: 'header', name: 'x-user' });
+    for (const turned of [false, true]) {
+      const keys = KEY_SETS.map((lines) => read(requestWith('x-user', turned ? lines.toReversed() : lines), '').value);
+      t.equal(keys.map((hashKey) => ours.indexOf(set.pick({ hashKey }) as Host)).join(''), picks);
+    }
+    t.end();
+  });
+}
+
+function requestWith(name: string, lines: readonly string[]): Stream {
+  const headers = new HeaderList(lines.flatMap((line) => [name, line]));
+  return { request: { method: 'GET', path: '/', originalPath: undefined, authority: 'a', scheme: 'http', headers }, response: undefined, info: new StreamInfo(), direction: 'outbound', route: undefined };
 }
 
 function recordedHost({ address, weight, sick = false, priority, locality = '', localityWeight }: EnvoyHost): Host {

@@ -67,6 +67,27 @@ export const KEYS: readonly string[] = [
   'jrpy527rfqc9aawx5k1ph37rwa~hex.m-krwyp3t0r-m.lsb4a3sy248zstv6o2dsaz',
 ];
 
+/** Several lines of the header hashed by: two of KEYS each, then three. */
+export const KEY_SETS: readonly (readonly string[])[] = KEYS.map((key, i) =>
+  (i < 100 ? [i, i * 7 + 37] : [i, i * 3 + 5, i * 7 + 1]).map((at) => (at === i ? key : (KEYS[at % KEYS.length] as string))),
+);
+
+const FIVE_HOSTS: readonly EnvoyHost[] = [1, 2, 3, 4, 5].map((last) => ({ address: `127.0.0.${last}:39140` }));
+
+/** One digit per set of KEY_SETS; the lines in the opposite order led to the same hosts. */
+export const ENVOY_PICKS_BY_SET: readonly EnvoyPicks[] = [
+  {
+    policy: 'RING_HASH',
+    hosts: FIVE_HOSTS,
+    picks: '14301410041011410121301344222240230411410040432141121011321104304441302023203032342131012023102344222213432213022243213123341144244310140100120012201102243224021401100340220314402214224423341302421124',
+  },
+  {
+    policy: 'MAGLEV',
+    hosts: FIVE_HOSTS,
+    picks: '02322140434301202400101130344210110341043202411220441243244204232443421320434041141010400341404322341442001403413242333100102121102124110411424032022430342021044010212224013022233034204104203043403131',
+  },
+];
+
 export const ENVOY_PICKS: Readonly<Record<string, EnvoyPicks>> = {
   'ring of five': {
     policy: 'RING_HASH',

@@ -34,8 +34,8 @@ export interface PickRequest<H> {
   readonly tried?: readonly H[] | undefined;
   /** Priorities of the hosts in `tried` are avoided as long as another one can take the request (retryRemoteLocalities). */
   readonly avoidTriedPriorities?: boolean;
-  /** What consistent hashing goes by, one byte per character; absent: a random host. */
-  readonly hashKey?: string | undefined;
+  /** What consistent hashing goes by, one byte per character, or several such texts in turn; absent: a random host. */
+  readonly hashKey?: string | readonly string[] | undefined;
 }
 
 /** How often a balancer draws again before it looks through the hosts one by one (Envoy: host_selection_retry_max_attempts). */

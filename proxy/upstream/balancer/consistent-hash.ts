@@ -4,7 +4,7 @@
  */
 
 import { Uint64 } from '../../base/uint64.ts';
-import { xxHash64 } from '../../base/xxhash64.ts';
+import { xxHash64InTurn } from '../../base/xxhash64.ts';
 import { isEligible, isUp, MAX_DRAWS, type BalancerDeps, type LoadBalancer, type PickRequest } from './balancer.ts';
 import type { HashTable, HostShare } from './hash-table.ts';
 import type { HostSetHost } from './host-set-host.ts';
@@ -43,7 +43,7 @@ export class ConsistentHashBalancer<H extends HostSetHost> implements LoadBalanc
     const { random, panic } = this.#deps;
     const key = request?.hashKey;
     if (key === undefined) position.set(random() * 4_294_967_296, random() * 4_294_967_296);
-    else xxHash64(key, position);
+    else xxHash64InTurn(key, position);
     const tried = request?.tried;
     if (this.#table === undefined) return this.#search(tried);
     const host = this.#members[this.#table.hostAt(position, 0)] as H;

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { Uint64 } from '../../../../proxy/base/uint64.ts';
-import { xxHash64 } from '../../../../proxy/base/xxhash64.ts';
+import { xxHash64, xxHash64InTurn } from '../../../../proxy/base/xxhash64.ts';
 
 const MASK = (1n << 64n) - 1n;
 const P1 = 0x9e3779b185ebca87n;
@@ -24,9 +24,8 @@ function round(lane: bigint, input: bigint): bigint {
   return (rotate((lane + input * P2) & MASK, 31n) * P1) & MASK;
 }
 
-function reference(text: string, seedNumber: number): bigint {
+function reference(text: string, seed: bigint): bigint {
   const bytes = Buffer.from(text, 'latin1');
-  const seed = BigInt(seedNumber);
   let at = 0;
   let hash = (seed + P5) & MASK;
   if (bytes.length >= 32) {
@@ -56,8 +55,13 @@ t.test('published values', (t) => {
 t.test('any bytes, any length up to a few stripes, any seed', (t) => {
   const hash = new Uint64();
   const bytes = fc.uint8Array({ maxLength: 140 }).map((array) => Buffer.from(array).toString('latin1'));
-  const seed = fc.oneof(fc.constantFrom(0, 1, 0xffffffff), fc.integer({ min: 0, max: 0xffffffff }));
-  fc.assert(fc.property(bytes, seed, (text, seed) => valueOf(xxHash64(text, hash, seed)) === reference(text, seed)), { numRuns: 2000 });
+  const half = fc.oneof(fc.constantFrom(0, 1, 0xffffffff), fc.integer({ min: 0, max: 0xffffffff }));
+  const property = fc.property(bytes, half, half, (text, lo, hi) => {
+    return valueOf(xxHash64(text, hash, lo)) === reference(text, BigInt(lo)) && valueOf(xxHash64(text, hash, lo, hi)) === reference(text, (BigInt(hi) << 32n) | BigInt(lo));
+  });
+  fc.assert(property, { numRuns: 2000 });
+  const chain = fc.property(fc.array(bytes, { maxLength: 4 }), (texts) => valueOf(xxHash64InTurn(texts, hash)) === texts.reduce((seed, text) => reference(text, seed), 0n));
+  fc.assert(chain, { numRuns: 500 });
   t.end();
 });
 
