@@ -42,13 +42,17 @@ export const MAX_COPIED_BYTES = 64 * 1024 * 1024;
 /** At a limit, a copy that is older than this is taken for lost and makes room, milliseconds. */
 export const LOST_AFTER_MS = 60_000;
 
-/** The mirrors this request is copied to, each by a draw of its own; undefined when none. */
+/**
+ * The mirrors this request is copied to; undefined when none. One draw decides for all of them, so that of two with the same
+ * percentage both get a copy or neither (Envoy asks one random number of the stream for each; 400 requests to it said the same).
+ */
 export function sampleMirrors(mirrors: readonly MirrorConfig[] | undefined, random: Random): readonly MirrorConfig[] | undefined {
   if (mirrors === undefined) return undefined;
+  const draw = random();
   let sampled: MirrorConfig[] | undefined;
   for (let i = 0; i < mirrors.length; i++) {
     const mirror = mirrors[i] as MirrorConfig;
-    if (random() < mirror.percent / 100) (sampled ??= []).push(mirror);
+    if (draw < mirror.percent / 100) (sampled ??= []).push(mirror);
   }
   return sampled;
 }

@@ -46,7 +46,7 @@ function copyOf(): MirrorCopy {
 
 const idle = (cluster: Cluster): boolean => cluster.stats.upstreamRqActive === 0 && [...cluster.hosts].every((host) => host.activeRequests === 0);
 
-t.test('each mirror is drawn for by itself', (t) => {
+t.test('one draw decides for all mirrors of a request', (t) => {
   const draws = (mirrors: readonly MirrorConfig[], count: number): number[] => {
     const random = seededRandom(11);
     const counts = [0, 0, 0];
@@ -65,7 +65,8 @@ t.test('each mirror is drawn for by itself', (t) => {
   const [a = 0, b = 0, none = 0] = draws([to('a', 50), to('b', 20)], 20_000);
   t.ok(withinFiveSigma(a, 20_000, 0.5), '50 %', { got: a });
   t.ok(withinFiveSigma(b, 20_000, 0.2), '20 %', { got: b });
-  t.ok(withinFiveSigma(none, 20_000, 0.4), 'independently: neither in 0.5 × 0.8', { got: none });
+  t.equal(none, 20_000 - a, 'who gets one of 20 gets one of 50, too');
+  t.strictSame(draws([to('a', 50), to('b', 50)], 1000).slice(0, 2).map((count, _i, [first]) => count === first), [true, true]);
   t.end();
 });
 
