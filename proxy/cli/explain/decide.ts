@@ -13,7 +13,7 @@ import type { FaultPolicy } from '../../../filters/http/fault.ts';
 import { createFilters } from '../../../filters/registry.ts';
 import { createEventClock } from '../../base/event-clock.ts';
 import { DomainMap } from '../../base/domain-map.ts';
-import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
+import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, isGrpc, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
 import { normalizePath } from '../../http/normalize.ts';
 import { applyRequestHeaders } from '../../http/request-headers.ts';
 import { authorityHost, hostOf, prepareUpstreamHead } from '../../router/choose-upstream.ts';
@@ -26,13 +26,13 @@ import type { Runtime } from '../../router/runtime.ts';
 import { NO_CLUSTER } from '../../router/upstream-reply.ts';
 import type { VirtualHost } from '../../router/virtual-host.ts';
 import type { LocalReply } from '../../stream/local-reply.ts';
-import { renderResponseFlags } from '../../stream/response-flags.ts';
 import { StreamInfo } from '../../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../../stream/stream.ts';
 import { Cluster } from '../../upstream/cluster.ts';
 import { Clusters } from '../../upstream/clusters.ts';
 import { Host } from '../../upstream/host.ts';
 import type { AskedRequest } from './asked-request.ts';
+import { explainReply } from './explained-response.ts';
 import type { ExplainedDestination, ExplainedResponse, Explanation, TriedRoute } from './explanation.ts';
 import { explainPolicies } from './policies.ts';
 
@@ -114,8 +114,8 @@ class Walk {
       virtualHost: virtualHost === undefined ? null : { name: virtualHost.config.name, domain: table?.matchedDomain(this.#head.authority) ?? '', source: virtualHost.config.origin ?? null },
     };
     const early = refusal ?? (path === undefined ? PATH_NORMALIZATION_FAILED : undefined);
-    if (early !== undefined) return { ...found, response: renderReply(early), policies: this.#policies(undefined, undefined) };
-    return virtualHost === undefined ? { ...found, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
+    if (early !== undefined) return { ...found, response: this.#answer(early), policies: this.#policies(undefined, undefined) };
+    return virtualHost === undefined ? { ...found, response: this.#answer(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
   }
 
   #refusal(): LocalReply | undefined {
@@ -135,11 +135,11 @@ class Walk {
     const skipped = (config.skipped ?? []).map(({ route, reason, origin }) => ({ route, reason, source: origin }));
     const none = { virtualService: config.virtualService, route: null, destinations: [], tried: [], skipped, upstreamRequest: null };
     if (config.requireTls === true && this.#head.scheme !== 'https') {
-      return { ...none, response: renderReply(redirectReply(301, httpsRedirectLocation(this.#head))), policies: this.#policies(undefined, undefined) };
+      return { ...none, response: this.#answer(redirectReply(301, httpsRedirectLocation(this.#head))), policies: this.#policies(undefined, undefined) };
     }
     const tried = this.#tried(virtualHost);
     const live = virtualHost.match(this.#head);
-    if (live === undefined) return { ...none, tried, response: renderReply(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) };
+    if (live === undefined) return { ...none, tried, response: this.#answer(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) };
     const { index, name, origin, virtualService } = live.config;
     const route = { index, name, file: origin?.file ?? null, line: origin?.line ?? null };
     return { virtualService: virtualService ?? null, route, tried, skipped, ...this.#explainAction(live, port) };
@@ -157,10 +157,10 @@ class Walk {
     const { config: route } = live;
     const { action } = route;
     const filtered = live.filters?.runRequest(this.#stream(live, this.#head));
-    if (filtered !== undefined && !(filtered instanceof Promise)) return { destinations: [], response: renderReply(filtered), upstreamRequest: null, policies: this.#policies(route, undefined) };
+    if (filtered !== undefined && !(filtered instanceof Promise)) return { destinations: [], response: this.#answer(filtered), upstreamRequest: null, policies: this.#policies(route, undefined) };
     if (action.kind !== 'forward') {
       const reply = action.kind === 'redirect' ? redirectReply(action.status, redirectLocation(action, this.#head, port)) : live.directReply;
-      return { destinations: [], response: reply === undefined ? null : renderReply(reply), upstreamRequest: null, policies: this.#policies(route, undefined) };
+      return { destinations: [], response: reply === undefined ? null : this.#answer(reply), upstreamRequest: null, policies: this.#policies(route, undefined) };
     }
     const destinations = action.destinations.map((destination) => this.#explainDestination(destination, port));
     const failures = destinations.filter(({ weight }) => weight > 0 || destinations.length === 1).map(({ failure }) => failure);
@@ -177,19 +177,24 @@ class Walk {
   #explainDestination({ cluster: name, weight, host, port, subset }: { readonly cluster: string; readonly weight: number; readonly host: string; readonly port: number; readonly subset: string }, asked: number): ExplainedDestination {
     const cluster = this.#input.config.clusters[name];
     const known = { host, port, subset, weight, cluster: name };
-    if (cluster === undefined) return { ...known, endpoints: [], workloads: [], discovery: null, failure: renderReply(NO_CLUSTER) };
+    if (cluster === undefined) return { ...known, endpoints: [], workloads: [], discovery: null, failure: this.#answer(NO_CLUSTER) };
     if (cluster.discovery === 'ORIGINAL_DST') {
       const host = hostOf(new Cluster(cluster, STILL), { destinationAsked: { address: authorityHost(this.#head.authority), port: asked } });
-      return { ...known, endpoints: host instanceof Host ? [host.address] : [], workloads: [''], discovery: cluster.discovery, failure: host instanceof Host ? null : renderReply(host) };
+      return { ...known, endpoints: host instanceof Host ? [host.address] : [], workloads: [''], discovery: cluster.discovery, failure: host instanceof Host ? null : this.#answer(host) };
     }
+    const failure = unreachable(cluster);
     return {
       ...known,
       endpoints: cluster.endpoints.map((endpoint) => endpointText(endpoint.address, endpoint.port)),
       workloads: cluster.endpoints.map(({ workload }) => workload.name ?? workload.canonicalService ?? ''),
       ...placesOf(cluster.endpoints),
       discovery: cluster.discovery,
-      failure: unreachable(cluster),
+      failure: failure === null ? null : this.#answer(failure),
     };
+  }
+
+  #answer(reply: LocalReply): ExplainedResponse {
+    return explainReply(reply, isGrpc(this.#head.headers.get('content-type')));
   }
 
   /** The data path's header operations and rewrites on a copy; with several destinations, as for the first. */
@@ -247,16 +252,10 @@ function withoutDelay(spec: FilterSpec): FilterSpec {
 }
 
 /** What a picked cluster answers where it has no host to give; names are not resolved to find out. */
-function unreachable(cluster: ClusterConfig): ExplainedResponse | null {
+function unreachable(cluster: ClusterConfig): LocalReply | null {
   if (cluster.discovery !== 'STATIC' && cluster.tls.mode !== 'SIMPLE' && cluster.tls.mode !== 'MUTUAL') return null;
   const outcome = hostOf(new Cluster({ ...cluster, discovery: 'STATIC' }, STILL), { destinationAsked: { address: '', port: 0 } });
-  return outcome instanceof Host ? null : renderReply(outcome);
-}
-
-function renderReply({ status, flags, details, headers = [], body, bytes }: LocalReply): ExplainedResponse {
-  const location = headers[headers.indexOf('location') + 1];
-  const text = bytes === undefined ? body : bytes.toString('utf8');
-  return { status, flag: renderResponseFlags(flags), details, ...(headers.includes('location') && location !== undefined && { location }), ...(text !== '' && { body: text }) };
+  return outcome instanceof Host ? null : outcome;
 }
 
 function endpointText(address: string, port: number): string {

@@ -73,6 +73,9 @@ export interface ExplainedResponse {
   readonly details: string;
   readonly location?: string;
   readonly body?: string;
+  /** To a gRPC call, beside status 200. */
+  readonly grpcStatus?: number;
+  readonly grpcMessage?: string;
 }
 
 export interface TriedRoute {

@@ -1,5 +1,6 @@
 /** An explanation as text for people: the path of the request from top to bottom, then every policy and where it is from. */
 
+import { grpcStatusName } from '../../telemetry/grpc-status.ts';
 import type { ExplainedDestination, ExplainedPolicy, ExplainedResponse, Explanation, Source, TriedRoute } from './explanation.ts';
 
 export function renderExplanation(explanation: Explanation): string {
@@ -85,8 +86,10 @@ function percent(weight: number, total: number): string {
   return `${Number(share.toFixed(1))} %`.padStart(6);
 }
 
-function renderResponse({ status, flag, details, location, body }: ExplainedResponse): string {
-  const parts = [`${status}`, flag === '-' ? '' : flag, details, location === undefined ? '' : `location ${location}`, body === undefined ? '' : JSON.stringify(body)];
+function renderResponse({ status, flag, details, location, body, grpcStatus, grpcMessage }: ExplainedResponse): string {
+  const grpc = grpcStatus === undefined ? '' : `grpc-status ${grpcStatus} (${grpcStatusName(grpcStatus, false) ?? 'unknown'})`;
+  const text = body ?? grpcMessage;
+  const parts = [`${status}`, flag === '-' ? '' : flag, details, location === undefined ? '' : `location ${location}`, grpc, text === undefined ? '' : JSON.stringify(text)];
   return parts.filter((part) => part !== '').join(', ');
 }
 

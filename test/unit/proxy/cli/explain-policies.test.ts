@@ -5,11 +5,11 @@ import t, { type Test } from 'tap';
 import { runExplain } from '../../../../proxy/cli/explain.ts';
 import type { Explanation } from '../../../../proxy/cli/explain/explanation.ts';
 
-type Ask = (url: string) => Promise<Explanation>;
+type Ask = (url: string, ...more: readonly string[]) => Promise<Explanation>;
 
 /** Asks about requests of the workload default/client in a snapshot of that text. */
 function asker(t: Test, yaml: string): Ask {
-  return async (url) => JSON.parse(await explain(t, yaml, '--json', 'GET', url)) as Explanation;
+  return async (url, ...more) => JSON.parse(await explain(t, yaml, '--json', 'GET', url, ...more)) as Explanation;
 }
 
 async function explain(t: Test, yaml: string, ...argv: readonly string[]): Promise<string> {
@@ -99,6 +99,8 @@ t.test('faults and mirrors', async (t) => {
   - {match: [{uri: {prefix: /one}}], mirror: {host: b, subset: v2}, mirrorPercent: 5, ${to}}
   - {mirrors: [{destination: {host: b}}, {destination: {host: b, subset: v2}, percentage: {value: 1.5}}], ${to}}`));
   const asked = async (path: string) => await ask(`http://b:80${path}`);
+  const call = await ask('http://b:80/grpc', '-H', 'content-type: application/grpc');
+  t.same(call.response, { status: 200, flag: 'FI', details: 'fault_filter_abort', grpcStatus: 14, grpcMessage: 'fault filter abort' });
   const some = await asked('/some');
   t.match(some.policies.fault, { value: { delay: { fixedDelay: '2s', percentage: { value: 0.5 } }, abort: { grpcStatus: 'UNAVAILABLE', percentage: { value: 99.9999 } } }, path: 'spec.http[0].fault' });
   t.same([some.response, some.destinations.length], [null, 1], 'what is left to chance is not foretold');

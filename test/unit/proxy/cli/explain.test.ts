@@ -110,6 +110,14 @@ t.test('as data', async (t) => {
       t.same(found.response, response, `${method} ${path}`);
       t.equal(found.destinations.length, forwarded);
     }
+    const calls: readonly (readonly [path: string, response: unknown])[] = [
+      ['/', { status: 200, flag: 'NR', details: 'route_not_found', grpcStatus: 12 }],
+      ['/third', { status: 200, flag: 'UH', details: 'no_healthy_upstream', grpcStatus: 14, grpcMessage: 'no healthy upstream' }],
+      ['/bye', { status: 200, flag: '-', details: 'direct_response', location: 'http://x.example/bye', grpcStatus: 2 }],
+      ['/teapot', { status: 200, flag: '-', details: 'direct_response', grpcStatus: 2, grpcMessage: 'short and stout' }],
+      ['/%00', { status: 200, flag: '-', details: 'path_normalization_failed', grpcStatus: 13 }],
+    ];
+    for (const [path, response] of calls) t.same((await ask('POST', `http://reviews:9080${path}`, '-H', 'content-type: application/grpc+proto')).response, response, `a gRPC call to ${path}`);
     t.same((await ask('GET', 'http://reviews/bye')).response?.location, 'http://x.example/bye', 'the Host port is not kept');
   });
 
@@ -208,6 +216,7 @@ Policies
   const missed = await text('GET', 'http://reviews/');
   t.match(missed, '  no route matches\n');
   t.match(missed, 'Answered by the proxy: 404, NR, route_not_found\n\nPolicies\n  none applies\n');
+  t.match(await text('POST', 'http://reviews/third', '-H', 'content-type: application/grpc'), 'Answered by the proxy: 200, UH, no_healthy_upstream, grpc-status 14 (Unavailable), "no healthy upstream"\n');
   t.match(await text('GET', 'http://reviews/old/1'), 'Forwarded to\n  reviews.default.svc.cluster.local:9080 subset v2  (outbound|9080|v2|reviews.default.svc.cluster.local)\n      127.0.0.1:9082  reviews-v2-9082\n  as other.example/new/1\n');
   t.match(await text('GET', 'http://www.example.com/'), 'virtual host      allow_any, the catch-all\n');
 });
