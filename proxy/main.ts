@@ -18,6 +18,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./cli/run.ts')).runProxy,
   validate: async () => (await import('./cli/validate.ts')).runValidate,
   explain: async () => (await import('./cli/explain.ts')).runExplain,
+  inject: async () => (await import('./cli/inject.ts')).runInject,
+  wait: async () => (await import('./cli/wait.ts')).runWait,
   demo: async () => (await import('./cli/demo.ts')).runDemo,
   version: async () => (await import('./cli/version.ts')).runVersion,
   help: async () => runHelp,

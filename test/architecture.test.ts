@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'config/load': [...CONFIG, 'config/resources'],
   'config/compile': [...CONFIG, 'config/resources', 'config/load'],
   'config/analyze': [...CONFIG, 'config/resources', 'config/load', 'config/compile'],
-  'config/inject': BASE,
+  'config/inject': [...CONFIG, 'config/resources', 'config/load', 'iptables'],
   iptables: BASE,
   'proxy/server': EVERYTHING,
   'proxy/demo': EVERYTHING,

@@ -25,7 +25,11 @@ const maxProblems = 10;
 
 let loaded: typeof yaml | undefined;
 
-function library(): typeof yaml {
+/** The library, for this folder only. */
+export type YamlLibrary = typeof yaml;
+export type YamlNode = yaml.Node;
+
+export function library(): typeof yaml {
   return (loaded ??= createRequire(import.meta.url)('yaml') as typeof yaml);
 }
 

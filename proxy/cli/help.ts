@@ -1,6 +1,9 @@
 /** `outrider help` and `--help`: one text for each command. */
 
+import type { FlagSpec } from './flags.ts';
+import { INJECT_FLAGS } from './inject/flags.ts';
 import { RUN_FLAGS, type RunFlag } from './options.ts';
+import { WAIT_FLAGS } from './wait.ts';
 
 interface CommandHelp {
   readonly summary: string;
@@ -48,7 +51,21 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
   },
   test: { summary: 'run routing tests against a snapshot', usage: ['FILE...'], description: 'Comes with a later version.', options: HELP_FLAG },
   iptables: { summary: 'print, apply or clean traffic interception', usage: ['[--print | --apply | --clean]'], description: 'Comes with a later version.', options: HELP_FLAG },
-  inject: { summary: 'add the sidecar to pod specs', usage: ['-f FILE [--image IMAGE]'], description: 'Comes with a later version.', options: HELP_FLAG },
+  inject: {
+    summary: 'add the sidecar to pod specs',
+    usage: ['-f FILE... [--image IMAGE] [options]'],
+    description:
+      'Prints the manifests with the proxy, its init container and volumes in every pod template, as istioctl kube-inject does, and\n' +
+      "the application's probes rewritten. Istio's annotations of a pod are honoured; what has no effect is named on standard error.\n" +
+      'Other documents, hostNetwork pods and pods that have a sidecar are left as they are.',
+    options: [...INJECT_FLAGS.map(plainOption), ...HELP_FLAG],
+  },
+  wait: {
+    summary: 'end when the proxy beside it is ready',
+    usage: ['[options]'],
+    description: 'For a hook that holds an application back. Exit 0 once /healthz/ready answers 200, 1 when it does not in time.',
+    options: [...WAIT_FLAGS.map(plainOption), ...HELP_FLAG],
+  },
   certs: { summary: 'make a local mesh CA and workload certificates', usage: ['--out DIR IDENTITY...'], description: 'Comes with a later version.', options: HELP_FLAG },
   demo: {
     summary: "run Istio's bookinfo as a small mesh on localhost",
@@ -94,6 +111,12 @@ function runOption({ name, value, env, default: fallback, help }: RunFlag): read
   const notes = [env, fallback === undefined ? undefined : `default ${fallback}`].filter((note) => note !== undefined);
   const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
   return [flag, notes.length === 0 ? help : `${help} (${notes.join(', ')})`];
+}
+
+/** Flags of the commands that read no environment. */
+function plainOption({ name, short, value, default: fallback, help }: FlagSpec & { readonly help: string; readonly default?: string }): readonly [string, string] {
+  const flag = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+  return [flag, fallback === undefined ? help : `${help} (default ${fallback})`];
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {
