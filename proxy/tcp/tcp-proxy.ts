@@ -1,0 +1,114 @@
+/**
+ * TCP routes: one upstream connection for each downstream one. Whoever accepts (proxy/listener) hands over the socket,
+ * what is known of it, and the bytes that were read on the way here.
+ */
+
+import type { Socket } from 'node:net';
+import type { TcpRouteConfig } from '../../config/runtime/filter-chain.ts';
+import type { Direction } from '../../config/runtime/listener.ts';
+import type { EventClock } from '../base/event-clock.ts';
+import type { Random } from '../base/random.ts';
+import type { OnRead } from '../base/socket.ts';
+import { pickWeighted, sumWeights } from '../base/weighted.ts';
+import type { Runtime } from '../router/runtime.ts';
+import type { ConnectionFacts } from '../stream/connection-facts.ts';
+import { HeaderList } from '../stream/header-list.ts';
+import { ResponseFlag } from '../stream/response-flags.ts';
+import { StreamInfo } from '../stream/stream-info.ts';
+import type { RequestHead, Stream } from '../stream/stream.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import type { IsOwnListener } from '../upstream/connector.ts';
+import { Tunnel, type TunnelOutcome } from './tunnel.ts';
+
+export interface TcpProxyDeps {
+  readonly clock: EventClock;
+  readonly random: Random;
+  /** The clusters that serve now; read for each connection. */
+  readonly runtime: Runtime;
+  readonly direction: Direction;
+  /** True where a pass-through would come back to this proxy. */
+  readonly isOwnListener: IsOwnListener;
+  /** Told once for every connection, when it is over: access log and metrics. */
+  readonly onComplete: (stream: Stream) => void;
+}
+
+/** One of each `tcp` filter chain; it outlives the connections it has taken. */
+export class TcpProxy {
+  readonly route: TcpRouteConfig;
+  readonly #deps: TcpProxyDeps;
+
+  constructor(route: TcpRouteConfig, deps: TcpProxyDeps) {
+    this.route = route;
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes over a connection. `socket` is the accepted socket, or the TLS socket on it; nobody else listens to it any more.
+   * `early`: bytes read so far, copied out of the shared buffer, often empty. The returned function is called with each
+   * further read. Whoever wants the connection to end destroys the socket.
+   */
+  accept(facts: ConnectionFacts, socket: Socket, early: Buffer): OnRead {
+    const stream = new TcpStream(this.#deps.direction, facts);
+    const { info } = stream;
+    info.routeName = this.route.name;
+    const cluster = this.#pickCluster();
+    const target = cluster === undefined ? undefined : this.#target(cluster, facts, stream);
+    if (cluster === undefined || target === undefined) {
+      info.flags |= cluster === undefined ? ResponseFlag.NoCluster : ResponseFlag.NoHealthyUpstream;
+      socket.destroy();
+      this.#finish(stream, { bytesReceived: 0, bytesSent: 0, flags: 0, failureReason: undefined });
+      return () => {};
+    }
+    info.cluster = cluster;
+    const tunnel = new Tunnel(socket, { ...target, cluster, isOwn: this.#deps.isOwnListener }, this.#deps.clock, (outcome) => this.#finish(stream, outcome));
+    socket.on('end', () => tunnel.onEnd());
+    socket.on('error', () => tunnel.onGone());
+    socket.on('close', () => tunnel.onGone());
+    if (early.length > 0) tunnel.onBytes(early, 0, early.length);
+    return (bytes, length) => {
+      this.#deps.clock.tick();
+      tunnel.onBytes(bytes, 0, length);
+    };
+  }
+
+  #pickCluster(): Cluster | undefined {
+    const { destinations } = this.route;
+    const destination = destinations[pickWeighted(destinations, sumWeights(destinations), this.#deps.random())];
+    return destination === undefined ? undefined : this.#deps.runtime.clusters.get(destination.cluster);
+  }
+
+  #target(cluster: Cluster, facts: ConnectionFacts, stream: TcpStream): { readonly address: string; readonly port: number } | undefined {
+    const asked = facts.originalDestination;
+    const host = cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick();
+    stream.info.host = host;
+    return host === undefined ? undefined : { address: host.endpoint.address, port: host.endpoint.port };
+  }
+
+  #finish({ info, ...stream }: TcpStream, outcome: TunnelOutcome): void {
+    info.bytesReceived = outcome.bytesReceived;
+    info.bytesSent = outcome.bytesSent;
+    info.flags |= outcome.flags;
+    info.transportFailureReason = outcome.failureReason;
+    info.endMs = this.#deps.clock.now();
+    this.#deps.onComplete({ ...stream, info });
+  }
+}
+
+/** What log and metrics see of a connection: there is neither method nor path. */
+class TcpStream implements Stream {
+  readonly request: RequestHead = { method: '', path: '', originalPath: undefined, authority: '', scheme: '', headers: new HeaderList() };
+  readonly response: undefined;
+  readonly info: StreamInfo = new StreamInfo();
+  readonly direction: Direction;
+  readonly route: undefined;
+
+  constructor(direction: Direction, facts: ConnectionFacts) {
+    this.direction = direction;
+    this.info.downstream = facts;
+    this.info.protocol = '';
+    this.info.downstreamSecurity = facts.security;
+    this.info.requestedServerName = facts.requestedServerName;
+    this.info.startTimeMs = facts.startTimeMs;
+    this.info.startMs = facts.startMs;
+  }
+}
