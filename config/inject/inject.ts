@@ -4,13 +4,12 @@ import { METRICS_PORT } from '../../iptables/constants.ts';
 import type { Finding, Path } from '../resources/finding.ts';
 import type { Json, JsonMap } from './json.ts';
 import { mapAt, mapsAt, textAt } from './json.ts';
-import { PROXY_UID } from './interception.ts';
 import type { InjectOptions } from './options.ts';
 import { PROXY_CONTAINER, reasonToSkip, STATUS_ANNOTATION } from './policy.ts';
 import { rewriteProbes } from './probes.ts';
 import { Report } from './report.ts';
 import { readSettings, type ProxySettings } from './settings.ts';
-import { holdsApplication, initContainer, proxyContainer, status, volumes, type TemplateInput } from './template.ts';
+import { holdsApplication, initContainer, PROXY_UID, proxyContainer, status, volumes, type TemplateInput } from './template.ts';
 import type { PodTemplate } from './workload.ts';
 import { podTemplateOf, withPodTemplate } from './workload.ts';
 
@@ -41,7 +40,7 @@ function injectPod(template: PodTemplate, options: InjectOptions, settings: Prox
   warnOfHazards(template, settings, report);
   const annotations = mapAt(template.metadata, 'annotations');
   const { healthPort } = settings;
-  const rewrite = settings.rewriteProbes && settings.interception !== 'NONE' && healthPort !== 'off';
+  const rewrite = settings.rewriteProbes && settings.interception.args !== undefined && healthPort !== 'off';
   const { spec, probers } = rewrite ? rewriteProbes(template.spec, { healthPort, annotations, report, path: template.path }) : { spec: template.spec };
   const added = additions({ template, options, settings, probers });
   return { metadata: injectedMetadata(template, settings, added), spec: withAdditions(spec, settings, added) };
@@ -55,7 +54,7 @@ interface Additions {
 
 function additions(input: TemplateInput): Additions {
   const { interception, nativeSidecar } = input.settings;
-  const redirect = interception === 'NONE' ? [] : [initContainer(input)];
+  const redirect = interception.args === undefined ? [] : [initContainer(input, interception.args)];
   const proxy = [proxyContainer(input)];
   return {
     initContainers: nativeSidecar ? [...redirect, ...proxy] : redirect,

@@ -2,7 +2,9 @@
 
 import type { Path } from '../resources/finding.ts';
 import { suggest } from '../resources/suggest.ts';
+import { CAPTURE_ANNOTATIONS } from '../../iptables/annotations.ts';
 import { HEALTH_PORT, METRICS_PORT } from '../../iptables/constants.ts';
+import { readInterception, type Interception } from './interception.ts';
 import type { JsonMap } from './json.ts';
 import { isMap, mapAt } from './json.ts';
 import type { InjectOptions } from './options.ts';
@@ -20,8 +22,7 @@ export interface ProxySettings {
   readonly rewriteProbes: boolean;
   readonly nativeSidecar: boolean;
   readonly holdApplication: boolean;
-  /** NONE: connections are not redirected, there is no init container. */
-  readonly interception: 'REDIRECT' | 'NONE';
+  readonly interception: Interception;
   /** Further volumes of the pod and mounts of the proxy's container. */
   readonly volumes: readonly JsonMap[];
   readonly volumeMounts: readonly JsonMap[];
@@ -46,22 +47,12 @@ const KNOWN: ReadonlySet<string> = new Set([
   'sidecar.istio.io/logLevel',
   'sidecar.istio.io/rewriteAppHTTPProbers',
   'sidecar.istio.io/nativeSidecar',
-  'sidecar.istio.io/interceptionMode',
   'sidecar.istio.io/userVolume',
   'sidecar.istio.io/userVolumeMount',
-  'status.sidecar.istio.io/port',
   'readiness.status.sidecar.istio.io/initialDelaySeconds',
   'readiness.status.sidecar.istio.io/periodSeconds',
   'readiness.status.sidecar.istio.io/failureThreshold',
-  'traffic.sidecar.istio.io/includeInboundPorts',
-  'traffic.sidecar.istio.io/excludeInboundPorts',
-  'traffic.sidecar.istio.io/includeOutboundIPRanges',
-  'traffic.sidecar.istio.io/excludeOutboundIPRanges',
-  'traffic.sidecar.istio.io/includeOutboundPorts',
-  'traffic.sidecar.istio.io/excludeOutboundPorts',
-  'traffic.sidecar.istio.io/excludeInterfaces',
-  'traffic.sidecar.istio.io/kubevirtInterfaces',
-  'istio.io/reroute-virtual-interfaces',
+  ...Object.values(CAPTURE_ANNOTATIONS),
   'prometheus.istio.io/merge-metrics',
   PROXY_CONFIG_ANNOTATION,
 ]);
@@ -105,7 +96,7 @@ export function readSettings(template: PodTemplate, options: InjectOptions, repo
     rewriteProbes: reader.parsed('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
     nativeSidecar: reader.parsed('sidecar.istio.io/nativeSidecar', parseBoolean) ?? options.nativeSidecar,
     holdApplication: proxyConfig.holdApplication ?? options.holdApplication,
-    interception: reader.parsed('sidecar.istio.io/interceptionMode', parseInterception) ?? 'REDIRECT',
+    interception: readInterception(annotations, annotationsPath(template), report),
     volumes: reader.parsed('sidecar.istio.io/userVolume', parseNamedMaps) ?? [],
     volumeMounts: reader.parsed('sidecar.istio.io/userVolumeMount', parseNamedMaps) ?? [],
     mergePrometheus: reader.parsed('prometheus.istio.io/merge-metrics', parseBoolean) ?? true,
@@ -195,12 +186,6 @@ function parseHealthPort(text: string): Parsed<number | 'off'> {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (port === METRICS_PORT) return { problem: `${port} is the port of the proxy's metrics` };
   return port >= 1 && port <= 65_535 ? { value: port } : { problem: `${JSON.stringify(text)} is not a port (1-65535), or "0" for none` };
-}
-
-function parseInterception(text: string): Parsed<'REDIRECT' | 'NONE'> {
-  if (text === 'REDIRECT' || text === 'NONE') return { value: text };
-  if (text === 'TPROXY') return { problem: 'TPROXY keeps the source address by a kind of socket that Node cannot open; use REDIRECT' };
-  return { problem: `${JSON.stringify(text)} is neither REDIRECT nor NONE` };
 }
 
 function parseWhole(least: number): (text: string) => Parsed<number> {

@@ -1,14 +1,16 @@
 /** What injection adds to a pod: the proxy's container, the init container that redirects, and their volumes. */
 
-import { METRICS_PORT } from '../../iptables/constants.ts';
-import { interceptionArgs, PROXY_UID } from './interception.ts';
+import { METRICS_PORT, PROXY_ID } from '../../iptables/constants.ts';
 import type { Json, JsonMap } from './json.ts';
-import { compact, mapAt, textAt } from './json.ts';
+import { compact, textAt } from './json.ts';
 import type { InjectOptions } from './options.ts';
 import { INIT_CONTAINER, PROXY_CONTAINER } from './policy.ts';
 import { PROBERS_VARIABLE } from './probes.ts';
 import type { ProxySettings } from './settings.ts';
 import type { PodTemplate } from './workload.ts';
+
+/** User and group of the proxy: what it sends is not redirected. */
+export const PROXY_UID = Number(PROXY_ID);
 
 const CONFIG_FOLDER = '/etc/outrider';
 const CERTS_FOLDER = '/etc/certs';
@@ -60,12 +62,12 @@ export function proxyContainer(input: TemplateInput): JsonMap {
 }
 
 /** Runs before the application and ends: as root with the two capabilities that the rules need, and no other. */
-export function initContainer({ template, options, settings }: TemplateInput): JsonMap {
+export function initContainer({ options, settings }: TemplateInput, args: readonly string[]): JsonMap {
   return compact({
     name: INIT_CONTAINER,
     image: settings.image,
     imagePullPolicy: options.imagePullPolicy,
-    args: interceptionArgs(mapAt(template.metadata, 'annotations'), settings.healthPort),
+    args,
     resources: settings.resources,
     securityContext: {
       allowPrivilegeEscalation: false,
