@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   explain: async () => (await import('./cli/explain.ts')).runExplain,
   inject: async () => (await import('./cli/inject.ts')).runInject,
   wait: async () => (await import('./cli/wait.ts')).runWait,
+  iptables: async () => (await import('./cli/iptables.ts')).runIptables,
   demo: async () => (await import('./cli/demo.ts')).runDemo,
   version: async () => (await import('./cli/version.ts')).runVersion,
   help: async () => runHelp,

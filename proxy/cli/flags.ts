@@ -10,6 +10,8 @@ export interface FlagSpec {
   readonly short?: string;
   /** What the value stands for in help (`PATH`); absent for a switch. */
   readonly value?: string;
+  /** Takes what Go's flags take: an empty value, and for a switch `--name=true` or `--name=false`. */
+  readonly asInGo?: true;
 }
 
 /** Every value given for a flag in order (`'true'` for a switch), and the words that belong to none. */
@@ -60,7 +62,9 @@ function parserOptions(specs: readonly FlagSpec[]): Record<string, { type: 'stri
 }
 
 function valueOf(spec: FlagSpec, value: string | undefined, inline: boolean): string | UsageError {
+  if (spec.asInGo === true && value === '' && spec.value !== undefined) return value;
   if (spec.value === undefined) {
+    if (spec.asInGo === true && inline && value !== undefined) return value;
     return inline ? usageError(`--${spec.name} takes no value`) : 'true';
   }
   // `--bind --mode` is a forgotten value, not the value `--mode`; a lone `-` is standard input or output.

@@ -2,6 +2,8 @@
 
 import type { FlagSpec } from './flags.ts';
 import { INJECT_FLAGS } from './inject/flags.ts';
+import { CAPTURE_FLAGS, ENVIRONMENT_ONLY, type CaptureFlag } from '../../iptables/options.ts';
+import { ACTION_FLAGS } from './iptables-flags.ts';
 import { RUN_FLAGS, type RunFlag } from './options.ts';
 import { WAIT_FLAGS } from './wait.ts';
 
@@ -50,7 +52,20 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
     ],
   },
   test: { summary: 'run routing tests against a snapshot', usage: ['FILE...'], description: 'Comes with a later version.', options: HELP_FLAG },
-  iptables: { summary: 'print, apply or clean traffic interception', usage: ['[--print | --apply | --clean]'], description: 'Comes with a later version.', options: HELP_FLAG },
+  iptables: {
+    summary: 'print, apply or clean traffic interception',
+    usage: ['[--print | --apply | --clean] [options]'],
+    description:
+      "Makes istio-iptables' rules: connections of the application go to the proxy, the proxy's own do not. Without options nothing is\n" +
+      "captured; a sidecar's init container gets -b '*' -i '*' -d 15090,15021,15020. Again with the same options changes nothing; rules of\n" +
+      'others stay. --print writes what --apply would feed to iptables-restore, and needs no privilege; without an action: --apply.',
+    options: [
+      ...ACTION_FLAGS.map(({ name, short, help, env }): readonly [string, string] => [short === undefined ? `--${name}` : `-${short}, --${name}`, env === undefined ? help : `${help} (${env})`]),
+      ...CAPTURE_FLAGS.map(captureOption),
+      ...ENVIRONMENT_ONLY.map(([variable, help]): readonly [string, string] => [variable, help]),
+      ...HELP_FLAG,
+    ],
+  },
   inject: {
     summary: 'add the sidecar to pod specs',
     usage: ['-f FILE... [--image IMAGE] [options]'],
@@ -117,6 +132,12 @@ function runOption({ name, value, env, default: fallback, help }: RunFlag): read
 function plainOption({ name, short, value, default: fallback, help }: FlagSpec & { readonly help: string; readonly default?: string }): readonly [string, string] {
   const flag = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
   return [flag, fallback === undefined ? help : `${help} (default ${fallback})`];
+}
+
+function captureOption({ name, short, value, env, default: fallback, help }: CaptureFlag): readonly [string, string] {
+  const notes = [...env, ...(fallback === undefined ? [] : [`default ${fallback}`])];
+  const flag = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+  return [flag, notes.length === 0 ? help : `${help} (${notes.join(', ')})`];
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {
