@@ -48,6 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const LIBRARIES: Readonly<Record<string, string>> = {
   'prom-client': 'proxy/telemetry/metrics/prometheus.ts',
   re2js: 'proxy/base/re2.ts',
+  undici: 'proxy/admin/app-probe/http-probe.ts',
   'sonic-boom': 'proxy/telemetry/line-sink.ts',
   yaml: 'config/load/yaml.ts',
   zod: 'config/resources/',

@@ -2,8 +2,9 @@
 
 import { isIP } from 'node:net';
 import { ADMIN_PORT, HEALTH_PORT, INBOUND_CAPTURE_PORT, METRICS_PORT, OUTBOUND_CAPTURE_PORT } from '../../iptables/constants.ts';
+import { parseAppProbes, type AppProbes } from '../admin/app-probe/probes.ts';
 import { parseFlags, usageError, type FlagSpec, type GivenFlags, type UsageError } from './flags.ts';
-import { parseDownwardLabels, parseDuration, parseInteger, parseLabels, parseName, parseOneOf, type ParsedValue } from './values.ts';
+import { parseBoolean, parseDownwardLabels, parseDuration, parseInteger, parseLabels, parseName, parseOneOf, type ParsedValue } from './values.ts';
 
 /** How this proxy was asked to run; plain data, so that it can be sent to worker processes and threads. */
 export interface Bootstrap {
@@ -32,6 +33,10 @@ export interface Bootstrap {
   readonly logLevel: LogLevel;
   /** How long in-flight work may go on after SIGTERM, milliseconds. */
   readonly drainTimeMs: number;
+  /** Present: after SIGTERM it goes on accepting for so long, then until nobody is connected any more, at most drainTimeMs. */
+  readonly exitWhenIdle?: { readonly minimumDrainMs: number };
+  /** Probes of the application that the health port answers. */
+  readonly appProbes?: AppProbes;
   readonly readyFile?: string;
   /** The thread that compiles stays between reloads although the snapshot is small. */
   readonly keepCompiler?: true;
@@ -100,6 +105,8 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'access-log-format', value: 'FORMAT', default: 'text', help: 'text (Istio\'s), json, or a format with %OPERATORS%' },
   { name: 'log-level', value: LOG_LEVELS.join('|'), default: 'info', help: 'least level of the process log, on standard error' },
   { name: 'drain-time', value: 'DURATION', default: '45s', help: 'how long requests in flight may go on after SIGTERM' },
+  { name: 'exit-on-zero-active-connections', env: 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS', help: 'after SIGTERM go on accepting until nobody is connected: the application that ends at the same time may still need the proxy' },
+  { name: 'minimum-drain', value: 'DURATION', env: 'MINIMUM_DRAIN_DURATION', default: '5s', help: 'least time of that' },
   { name: 'ready-file', value: 'PATH', help: 'written once serving, and when a reload binds or frees a port' },
   { name: 'keep-compiler', help: 'keep the thread that compiles (about 30 MB), so that the first reload is as quick as the next' },
 ];
@@ -137,6 +144,8 @@ function readBootstrap(reader: OptionReader, env: Environment, readText: ReadTex
     accessLog: readAccessLog(reader),
     logLevel: reader.parsed('log-level', 'info', parseLogLevel),
     drainTimeMs: reader.parsed('drain-time', 45_000, parseDuration),
+    ...readExitWhenIdle(reader),
+    ...readAppProbes(reader, env),
     ...(readyFile === undefined ? {} : { readyFile }),
     ...(reader.given('keep-compiler') === undefined ? {} : { keepCompiler: true as const }),
   };
@@ -188,6 +197,22 @@ function readLabelsFile(reader: OptionReader, env: Environment, readText: ReadTe
   const parsed = parseDownwardLabels(text);
   if (parsed.ok) return parsed.value;
   reader.fail(`OUTRIDER_LABELS_FILE: ${path}:${parsed.message}`);
+  return {};
+}
+
+/** On by default where injection put the proxy beside an application (config/inject/template.ts). */
+function readExitWhenIdle(reader: OptionReader): Pick<Bootstrap, 'exitWhenIdle'> {
+  const wanted = reader.parsed('exit-on-zero-active-connections', false, parseBoolean);
+  const minimumDrainMs = reader.parsed('minimum-drain', 5000, parseDuration);
+  return wanted ? { exitWhenIdle: { minimumDrainMs } } : {};
+}
+
+function readAppProbes(reader: OptionReader, env: Environment): Pick<Bootstrap, 'appProbes'> {
+  const text = env['ISTIO_KUBE_APP_PROBERS'];
+  if (text === undefined || text === '') return {};
+  const parsed = parseAppProbes(text);
+  if (parsed.ok) return { appProbes: parsed.value };
+  reader.fail(`ISTIO_KUBE_APP_PROBERS: ${parsed.message}`);
   return {};
 }
 

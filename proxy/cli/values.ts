@@ -21,6 +21,12 @@ export function parseInteger(least: number, most: number): (text: string) => Par
   };
 }
 
+/** Go's strconv.ParseBool, which Istio's agent reads its variables with; a switch that was given is `true`. */
+export function parseBoolean(text: string): ParsedValue<boolean> {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return valid(true);
+  return /^(?:0|f|F|false|FALSE|False)$/.test(text) ? valid(false) : invalid(`'${text}' is neither true nor false`);
+}
+
 /** One of the words, as written. */
 export function parseOneOf<const T extends string>(words: readonly T[]): (text: string) => ParsedValue<T> {
   return (text) => {

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { get } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { HEALTH_PORT } from '../../iptables/constants.ts';
 import { systemClock } from '../base/clock.ts';
 import type { CommandContext, ExitCode } from './command.ts';
@@ -38,7 +39,8 @@ export async function runWait(argv: readonly string[], { stderr }: CommandContex
       stderr(`outrider wait: the proxy is not ready after ${request.timeoutMs / 1000} s: port ${request.port} says ${answer}\n`);
       return 1;
     }
-    await new Promise<void>((resolve) => systemClock.setTimer(ASK_EVERY_MS, resolve));
+    // The system clock's timers would let the process end meanwhile.
+    await setTimeout(ASK_EVERY_MS);
   }
 }
 

@@ -40,6 +40,8 @@ export interface DataPlane {
   setLogLevel(level: LogLevel): void;
   /** Stops accepting; what is busy goes on. */
   drainListeners(): void;
+  /** Goes on accepting, but every connection ends with its next answer; `closeIdle`: at once where it waits for a request. */
+  announceDrain(closeIdle: boolean): void;
   /** Stops accepting, resolves when what was in flight has ended or, after so many milliseconds, was cut. Again with less: sooner. */
   drain(deadlineMs: number): Promise<void>;
   /** After the drain: flushes what was written. */

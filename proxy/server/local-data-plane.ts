@@ -104,6 +104,10 @@ export class LocalDataPlane implements DataPlane {
     this.#runtime.drainListeners();
   }
 
+  announceDrain(closeIdle: boolean): void {
+    this.#runtime.announceDrain(closeIdle);
+  }
+
   drain(deadlineMs: number): Promise<void> {
     return this.#runtime.drain(deadlineMs);
   }

@@ -159,6 +159,14 @@ export class ProxyRuntime {
     this.#clusters.destroy();
   }
 
+  /** See DataPlane. */
+  announceDrain(closeIdle: boolean): void {
+    for (const { listener } of this.#acceptors.values()) {
+      if (closeIdle) listener.drain();
+      else listener.draining = true;
+    }
+  }
+
   /** Stops accepting and closes idle connections, but goes on answering the busy ones (admin `/drain_listeners`). */
   drainListeners(): void {
     for (const acceptor of this.#acceptors.values()) {

@@ -1,6 +1,7 @@
 /** One proxy: its data plane, the servers beside it and the reloads, their start order and stop order. */
 
 import type { FirstOutcome } from './compile-outcome.ts';
+import type { AppProbeDeps } from '../admin/app-probe/app-probes.ts';
 import type { TelemetryView } from '../admin/view.ts';
 import { systemClock } from '../base/clock.ts';
 import type { CommandContext } from '../cli/command.ts';
@@ -10,6 +11,7 @@ import type { Logger, ProcessLog } from '../telemetry/logger.ts';
 import { ServerView } from './admin-view.ts';
 import { surviveBugs } from './bugs.ts';
 import type { DataPlane } from './data-plane.ts';
+import { decideDeparture } from './departure.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Loading } from './loading.ts';
 import { servingPorts, writeReadyFile, type ServingPorts } from './ready-file.ts';
@@ -49,7 +51,7 @@ export class Server {
       onApplied: () => this.#announce(),
     });
     this.#view = this.#createView();
-    this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bind, view: this.#view, telemetry: telemetryOf(dataPlane) });
+    this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bind, view: this.#view, telemetry: telemetryOf(dataPlane), appProbes: this.#appProbes() });
   }
 
   /**
@@ -71,14 +73,17 @@ export class Server {
     this.#deps.dataPlane.reopenLogs();
   }
 
-  /** Readiness fails first, then nothing new is accepted; resolves when what was in flight has ended or was cut. */
+  /** Readiness fails first, then (with exitWhenIdle: once it may leave) nothing new is accepted; resolves when what was in flight has ended or was cut. */
   async drain(cause: string): Promise<void> {
     const { bootstrap, dataPlane, lifecycle } = this.#deps;
     this.#view.draining();
     this.#log.info(`draining for up to ${bootstrap.drainTimeMs / 1000} s (${cause})`);
+    const askedAt = systemClock.now();
+    if (bootstrap.exitWhenIdle !== undefined) await Promise.race([this.#untilIdle(bootstrap.exitWhenIdle, askedAt), lifecycle.stopping]);
     this.#reloader.close();
     const cut = lifecycle.stopping.then(() => dataPlane.drain(0));
-    await Promise.race([dataPlane.drain(bootstrap.drainTimeMs), cut]);
+    const leftMs = Math.max(0, bootstrap.drainTimeMs - (systemClock.now() - askedAt));
+    await Promise.race([dataPlane.drain(leftMs), cut]);
   }
 
   /** After the drain: what was written is flushed, what is open is closed. */
@@ -89,6 +94,19 @@ export class Server {
     await dataPlane.close();
     this.#log.info('stopped');
     await processLog.close();
+  }
+
+  /** Serves on, see departure.ts. */
+  async #untilIdle({ minimumDrainMs }: { readonly minimumDrainMs: number }, askedAt: number): Promise<void> {
+    const { bootstrap, dataPlane } = this.#deps;
+    const policy = { minimumDrainMs, drainTimeMs: bootstrap.drainTimeMs };
+    for (;;) {
+      await dataPlane.refresh();
+      const departure = decideDeparture({ elapsedMs: systemClock.now() - askedAt, activeConnections: activeConnections(dataPlane) }, policy);
+      if (departure.kind === 'leave') return this.#log.info(`leaving: ${departure.reason}`);
+      dataPlane.announceDrain(departure.closeIdle);
+      await new Promise<void>((resolve) => systemClock.setTimer(departure.lookAgainInMs, resolve));
+    }
   }
 
   #createView(): ServerView {
@@ -114,6 +132,14 @@ export class Server {
     });
   }
 
+  #appProbes(): AppProbeDeps | undefined {
+    const { bootstrap, dataPlane, processLog } = this.#deps;
+    const { appProbes } = bootstrap;
+    if (appProbes === undefined) return undefined;
+    const log = processLog.scoped('probes');
+    return { probes: appProbes, address: () => dataPlane.config().node.ip, report: (sentence) => log.warn(sentence) };
+  }
+
   /** The ready line once; the ready file whenever a port was bound or freed. */
   #announce(): void {
     const { bootstrap, context, dataPlane } = this.#deps;
@@ -135,6 +161,12 @@ export class Server {
       this.#log.error(`--ready-file: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+function activeConnections(dataPlane: DataPlane): number {
+  let active = 0;
+  for (const { stats } of dataPlane.listeners()) active += stats.downstreamCxActive;
+  return active;
 }
 
 function telemetryOf(dataPlane: DataPlane): TelemetryView {

@@ -1,5 +1,6 @@
 /** The servers beside the data path: admin, health and metrics, each on a port of its own or off. */
 
+import type { AppProbeDeps } from '../admin/app-probe/app-probes.ts';
 import { createHealthServer } from '../admin/health-server.ts';
 import type { BoundServer } from '../admin/http-server.ts';
 import { createMetricsServer } from '../admin/metrics-server.ts';
@@ -14,6 +15,8 @@ export interface SideServerDeps {
   readonly bind: string;
   readonly view: AdminView;
   readonly telemetry: TelemetryView;
+  /** Absent where injection rewrote no probe of the application. */
+  readonly appProbes?: AppProbeDeps | undefined;
 }
 
 type Name = keyof SidePorts;
@@ -28,10 +31,10 @@ export class SideServers {
 
   /** Rejects with the option and the port that cannot be had, and then nothing is bound. */
   async start(): Promise<void> {
-    const { plan, bind, view, telemetry } = this.#deps;
+    const { plan, bind, view, telemetry, appProbes } = this.#deps;
     const results = await Promise.allSettled([
       this.#open('admin', plan.admin, (port) => createAdminServer(view, telemetry, { port })),
-      this.#open('health', plan.health, (port) => createHealthServer(view, { address: bind, port })),
+      this.#open('health', plan.health, (port) => createHealthServer(view, { address: bind, port }, appProbes)),
       this.#open('metrics', plan.metrics, (port) => createMetricsServer(view, telemetry, { address: bind, port })),
     ]);
     const failed = results.find((result) => result.status === 'rejected');

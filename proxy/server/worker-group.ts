@@ -139,6 +139,10 @@ export class WorkerGroup implements DataPlane {
     this.#tellAll({ kind: 'drain-listeners' });
   }
 
+  announceDrain(closeIdle: boolean): void {
+    this.#tellAll({ kind: 'announce-drain', closeIdle });
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#ending = true;
     for (const timer of this.#replacements) timer.cancel();

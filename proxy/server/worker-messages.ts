@@ -20,6 +20,7 @@ export type WorkerOrder =
   | { readonly kind: 'apply'; readonly delta: RuntimeDelta }
   | { readonly kind: 'report' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
+  | { readonly kind: 'announce-drain'; readonly closeIdle: boolean }
   | { readonly kind: 'drain-listeners' | 'reset-counters' | 'reopen-logs' }
   | { readonly kind: 'log-level'; readonly level: LogLevel };
 

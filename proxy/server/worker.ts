@@ -40,6 +40,8 @@ class Worker {
         return this.#inTurn(() => undefined);
       case 'drain':
         return void this.#drain(order.deadlineMs);
+      case 'announce-drain':
+        return this.#dataPlane?.announceDrain(order.closeIdle);
       case 'drain-listeners':
         return this.#dataPlane?.drainListeners();
       case 'reset-counters':
