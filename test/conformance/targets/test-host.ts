@@ -12,6 +12,8 @@ export interface TestHost {
   readonly http?: readonly Json[];
   /** Of its DestinationRule; absent: it has none. */
   readonly trafficPolicy?: Json;
+  /** More destinations than the host itself. */
+  readonly branches?: readonly Branch[];
   /** Absent: what Istio programs for a service of which nothing is said. */
   readonly envoy?: {
     /** One per entry of `http`; what is absent is filled in as `programRoute` says. */
@@ -19,6 +21,9 @@ export interface TestHost {
     readonly cluster?: Json;
   };
 }
+
+/** A subset of a host, or another port of all its endpoints: in Envoy a cluster of its own, `<name>/<subset or port>`. */
+export type Branch = { readonly envoy?: Json } & ({ readonly subset: string; readonly endpoints: readonly (keyof Backends)[]; readonly trafficPolicy?: Json } | { readonly port: number });
 
 /** Hosts, and what is behind their endpoints. */
 export interface Scene {
@@ -50,32 +55,60 @@ export function renderSnapshot(scenes: readonly Scene[]): string {
 export function planEnvoy(scenes: readonly Scene[]): EnvoyPlan {
   const hosts = scenes.flatMap((scene) => scene.hosts);
   return {
-    virtualHosts: [...hosts.map((host) => virtualHost(`${host.name}.test`, (host.envoy?.routes ?? [{}]).map((route) => programRoute(host, route)))), blockAll],
-    clusters: scenes.flatMap(({ hosts: own, backends }) => own.map((host) => programCluster(host, backends))),
+    virtualHosts: [...hosts.flatMap(programHosts), blockAll],
+    clusters: scenes.flatMap(({ hosts: own, backends }) => own.flatMap((host) => [programCluster(host, backends), ...branchClusters(host, backends)])),
   };
 }
 
-function describe({ name, endpoints, http, trafficPolicy }: TestHost, backends: Backends): Json[] {
+function describe({ name, endpoints, http, trafficPolicy, branches = [] }: TestHost, backends: Backends): Json[] {
   const host = `${name}.test`;
   const described: Json[] = [
     resource('ServiceEntry', name, {
       hosts: [host],
       location: 'MESH_INTERNAL',
       resolution: 'STATIC',
-      ports: [{ name: 'http', number: 80, protocol: 'HTTP' }],
-      endpoints: endpoints.map((endpoint) => ({ address: '127.0.0.1', ports: { http: backends[endpoint] } })),
+      ports: [80, ...portsOf(branches)].map((number) => ({ name: `http-${number}`, number, protocol: 'HTTP' })),
+      endpoints: [...endpoints.map((endpoint) => place([80, ...portsOf(branches)], backends[endpoint])), ...branches.flatMap((branch) => subsetPlaces(branch, backends))],
     }),
   ];
   if (http !== undefined) {
     const routes = http.map((entry) => ('directResponse' in entry || 'redirect' in entry || 'route' in entry ? entry : { ...entry, route: [{ destination: { host } }] }));
     described.push(resource('VirtualService', name, { hosts: [host], http: routes }));
   }
-  if (trafficPolicy !== undefined) described.push(resource('DestinationRule', name, { host, trafficPolicy }));
+  const subsets = branches.flatMap((branch) => ('subset' in branch ? [{ name: branch.subset, labels: { subset: branch.subset }, ...(branch.trafficPolicy !== undefined && { trafficPolicy: branch.trafficPolicy }) }] : []));
+  if (trafficPolicy !== undefined || subsets.length > 0) described.push(resource('DestinationRule', name, { host, trafficPolicy, subsets }));
   return described;
+}
+
+function portsOf(branches: readonly Branch[]): readonly number[] {
+  return branches.flatMap((branch) => ('port' in branch ? [branch.port] : []));
+}
+
+function place(ports: readonly number[], port: number): Json {
+  return { address: '127.0.0.1', ports: Object.fromEntries(ports.map((number) => [`http-${number}`, port])) };
+}
+
+function subsetPlaces(branch: Branch, backends: Backends): Json[] {
+  return 'port' in branch ? [] : branch.endpoints.map((endpoint) => ({ ...place([80], backends[endpoint]), labels: { subset: branch.subset } }));
 }
 
 function resource(kind: string, name: string, spec: Json): Json {
   return { apiVersion: 'networking.istio.io/v1', kind, metadata: { name, namespace: 'default' }, spec };
+}
+
+/** One for the host, one for each further port of it. */
+function programHosts(host: TestHost): Json[] {
+  const { name, branches = [], envoy } = host;
+  const routes = envoy?.routes ?? [{}];
+  const program = (domain: string, cluster: string): Json => virtualHost(domain, routes.map((route) => programRoute({ ...host, name: cluster }, route)));
+  return [program(`${name}.test`, name), ...portsOf(branches).map((port) => ({ ...program(`${name}.test:${port}`, `${name}/${port}`), domains: [`${name}.test:${port}`] }))];
+}
+
+function branchClusters({ name, endpoints, branches = [] }: TestHost, backends: Backends): Json[] {
+  return branches.map((branch) => {
+    const place = 'port' in branch ? { name: `${name}/${branch.port}`, endpoints } : { name: `${name}/${branch.subset}`, endpoints: branch.endpoints };
+    return programCluster({ ...place, envoy: { cluster: branch.envoy ?? {} } }, backends);
+  });
 }
 
 /** Fills in the match, and for a route its cluster, no timeout and the default retries; `retry_policy: null` means none. */
