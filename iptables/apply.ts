@@ -41,12 +41,15 @@ export function applyCapture(options: CaptureOptions, run: RunProgram = runProgr
   if ('message' in states) return { ok: false, message: states.message };
   const undone: Step[] = [];
   const families = states.map(({ family }) => family);
-  const steps = [...(withV6 && ipv6.kernel === 'on' && !ipv6.hasPassthroughAddress ? [addressStep()] : []), ...(usesRoutes(options) ? routeSteps(options, families) : [])];
+  const routes = usesRoutes(options) ? routeSteps(options, families) : [];
+  const steps = [...(withV6 && ipv6.kernel === 'on' && !ipv6.hasPassthroughAddress ? [addressStep()] : []), ...routes];
   const failed = takeSteps(steps, undone, run) ?? changeAll(states, (state) => renderReplacement(state.before, captureRules(options, state.family)), options, run);
   if (failed !== undefined) {
     for (const step of undone.reverse()) run(step.program, step.undo);
     return { ok: false, message: failed };
   }
+  const kept = new Set(routes.map(({ undo }) => undo.join(' ')));
+  for (const step of earlierRoutes(states, run)) if (!kept.has(step.undo.join(' '))) run(step.program, step.undo);
   return { ok: true, notes: applyNotes(options, states, ipv6) };
 }
 
@@ -61,9 +64,8 @@ export function cleanCapture(options: CaptureOptions, run: RunProgram = runProgr
   const failed = changeAll(made, (state) => renderRemoval(state.before, captureRules(options, state.family)), options, run);
   if (failed !== undefined) return { ok: false, message: failed };
   const families = made.map(({ family }) => family);
-  const routes = describeRoutes(made.map(({ before, family }) => ({ family, saved: before })), (args) => output(run('ip', args)));
   // What is gone already needs no removal: an error here is no error of the clean.
-  for (const step of [...routes, ...(families.includes('v6') && ipv6.hasPassthroughAddress ? [addressStep()] : [])]) run(step.program, step.undo);
+  for (const step of [...earlierRoutes(made, run), ...(families.includes('v6') && ipv6.hasPassthroughAddress ? [addressStep()] : [])]) run(step.program, step.undo);
   return { ok: true, notes: [`removed the rules for ${named(families)}`] };
 }
 
@@ -114,6 +116,7 @@ function rollBack(state: FamilyState, options: CaptureOptions, run: RunProgram):
 /** Runs the steps; a failed one undoes those before it. What is there already (`File exists`) counts as done, and is not undone. */
 function takeSteps(steps: readonly Step[], done: Step[], run: RunProgram): string | undefined {
   for (const step of steps) {
+    if (step.done?.printed.test(output(run(step.program, step.done.args))) === true) continue;
     const result = run(step.program, step.args);
     if (result !== 'missing' && result.code === 0) done.push(step);
     else if (result === 'missing' || !/File exists/.test(result.stderr)) return `${explain(step.program, result)} (${step.purpose}); nothing was applied`;
@@ -125,6 +128,11 @@ function applyNotes(options: CaptureOptions, states: readonly FamilyState[], ipv
   const notes = [`applied the rules for ${named(states.map(({ family }) => family))}${states.some(({ variant }) => variant === '-legacy') ? ' (legacy tables)' : ''}`];
   if (options.ipv6 && ipv6.kernel === 'absent') notes.push('warning: this kernel has no IPv6, so it got no rules');
   return notes;
+}
+
+/** Steps that an earlier apply took for TPROXY. */
+function earlierRoutes(states: readonly FamilyState[], run: RunProgram): readonly Step[] {
+  return describeRoutes(states.map(({ before, family }) => ({ family, saved: before })), (args) => output(run('ip', args)));
 }
 
 function usesRoutes({ mode, inboundPorts }: CaptureOptions): boolean {

@@ -11,6 +11,8 @@ export interface Step {
   readonly undo: readonly string[];
   /** What it is for, to go into an error. */
   readonly purpose: string;
+  /** Tells whether it is done already, for what `ip` would do a second time: arguments, and what they then print. */
+  readonly done?: { readonly args: readonly string[]; readonly printed: RegExp };
 }
 
 /** `lo` has all of 127.0.0.0/8 but only ::1 of IPv6: the proxy needs ::6 to call the application from. */
@@ -20,7 +22,7 @@ export function addressStep(): Step {
 
 /** Marked packets are delivered here, whatever their destination. */
 export function routeSteps({ tproxyMark, tproxyRouteTable }: Pick<CaptureOptions, 'tproxyMark' | 'tproxyRouteTable'>, families: readonly Family[]): readonly Step[] {
-  return families.flatMap((family) => stepsFor(family, String(tproxyMark), String(tproxyRouteTable)));
+  return families.flatMap((family) => stepsFor(family, tproxyMark, String(tproxyRouteTable)));
 }
 
 /** The steps that an earlier apply took, read from the mark that its rules set and from `ip rule`; none without TPROXY rules. */
@@ -30,15 +32,17 @@ export function describeRoutes(states: readonly { readonly family: Family; reado
     if (mark === undefined) return [];
     const rules = readIp([flagOf(family), 'rule', 'show']);
     const table = new RegExp(`fwmark ${mark} lookup (\\d+)`).exec(rules)?.[1];
-    return table === undefined ? [] : stepsFor(family, mark, table);
+    return table === undefined ? [] : stepsFor(family, Number(mark), table);
   });
 }
 
-function stepsFor(family: Family, mark: string, table: string): readonly Step[] {
+function stepsFor(family: Family, mark: number, table: string): readonly Step[] {
   const purpose = "TPROXY's route to this host";
+  const flag = flagOf(family);
+  const rule = addAndDelete([flag], (verb) => ['rule', verb, 'fwmark', String(mark), 'lookup', table], purpose);
   return [
-    addAndDelete([flagOf(family)], (verb) => ['rule', verb, 'fwmark', mark, 'lookup', table], purpose),
-    addAndDelete([flagOf(family)], (verb) => ['route', verb, 'local', 'default', 'dev', 'lo', 'table', table], purpose),
+    { ...rule, done: { args: [flag, 'rule', 'show'], printed: new RegExp(`fwmark 0x${mark.toString(16)} lookup ${table}\\b`) } },
+    addAndDelete([flag], (verb) => ['route', verb, 'local', 'default', 'dev', 'lo', 'table', table], purpose),
   ];
 }
 

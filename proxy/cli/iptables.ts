@@ -3,7 +3,7 @@
 import { applyCapture, cleanCapture, type Outcome } from '../../iptables/apply.ts';
 import { DNS_CAPTURE_PORT } from '../../iptables/constants.ts';
 import { detectHost } from '../../iptables/detect.ts';
-import { CAPTURE_FLAGS, parseCaptureOptions, type CaptureOptions } from '../../iptables/options.ts';
+import { CAPTURE_FLAGS, parseCaptureOptions, type CaptureOptions, type HostFacts } from '../../iptables/options.ts';
 import { renderFamilies } from '../../iptables/render.ts';
 import { captureRules } from '../../iptables/rules.ts';
 import { parseBoolean } from '../../iptables/values.ts';
@@ -14,7 +14,8 @@ import type { Environment } from './options.ts';
 
 type Action = 'print' | 'apply' | 'clean';
 
-interface Order {
+/** What was asked for. */
+export interface Order {
   readonly ok: true;
   readonly action: Action;
   readonly options: CaptureOptions;
@@ -31,7 +32,7 @@ const FLAGS: readonly FlagSpec[] = [...ACTION_FLAGS, ...CAPTURE_FLAGS].map((flag
 
 /** Exit 2 for options that cannot be meant, 1 where the machine refuses. */
 export async function runIptables(argv: readonly string[], { env, stdout, stderr }: CommandContext): Promise<ExitCode> {
-  const order = parseOrder(argv, env);
+  const order = parseOrder(argv, env, detectHost);
   if (!order.ok) {
     stderr(`outrider iptables: ${order.message}\n`);
     return 2;
@@ -40,8 +41,7 @@ export async function runIptables(argv: readonly string[], { env, stdout, stderr
   if (order.dnsIsOff) say('warning: --redirect-dns: there is no name server in resolv.conf; DNS is not captured (or give --capture-all-dns)');
   for (const warning of order.action === 'clean' ? [] : warningsAbout(order.options)) say(`warning: ${warning}`);
   if (order.action === 'print') {
-    const { options } = order;
-    stdout(renderFamilies(captureRules(options, 'v4'), options.ipv6 ? captureRules(options, 'v6') : undefined));
+    stdout(renderPrint(order.options));
     return 0;
   }
   const outcome = order.action === 'apply' ? applyCapture(order.options) : cleanCapture(order.options);
@@ -49,11 +49,17 @@ export async function runIptables(argv: readonly string[], { env, stdout, stderr
   return outcome.ok ? 0 : 1;
 }
 
+/** What `--print` writes. */
+export function renderPrint(options: CaptureOptions): string {
+  return renderFamilies(captureRules(options, 'v4'), options.ipv6 ? captureRules(options, 'v6') : undefined);
+}
+
 function report(outcome: Outcome, say: (text: string) => void): void {
   for (const line of outcome.ok ? outcome.notes : [outcome.message]) say(line);
 }
 
-function parseOrder(argv: readonly string[], env: Environment): Order | UsageError {
+/** `detect` gives the facts of the machine, once the words are understood; it is given the name of the proxy's user. */
+export function parseOrder(argv: readonly string[], env: Environment, detect: (user: string) => HostFacts): Order | UsageError {
   const refused = argv.map((word) => /^--([a-z-]+)/.exec(word)?.[1] ?? '').find((name) => Object.hasOwn(REFUSED_FLAGS, name));
   if (refused !== undefined) return usageError(`--${refused} is not supported: ${REFUSED_FLAGS[refused] ?? ''}`);
   const flags = parseFlags(argv, FLAGS);
@@ -63,7 +69,7 @@ function parseOrder(argv: readonly string[], env: Environment): Order | UsageErr
   const given = new Map([...flags.values].map(([name, values]) => [name, values.at(-1) ?? '']));
   const action = parseAction(given, env);
   if (typeof action !== 'string') return action;
-  const options = parseCaptureOptions(given, env, detectHost(env['ENVOY_USER'] || 'istio-proxy'));
+  const options = parseCaptureOptions(given, env, detect(env['ENVOY_USER'] || 'istio-proxy'));
   if (!options.ok) return usageError(options.message);
   const asked = given.get('redirect-dns') ?? (env['REDIRECT_DNS'] || env['ISTIO_META_DNS_CAPTURE'] || 'false');
   return { ok: true, action, options: options.value, dnsIsOff: options.value.dns === 'off' && isOn(asked) };
