@@ -114,6 +114,8 @@ export interface ClusterConfig {
   readonly tls: ClientTlsConfig;
   /** A PROXY protocol header is sent first on each upstream connection (DestinationRule `proxyProtocol`). */
   readonly proxyProtocol?: 'V1' | 'V2';
+  /** Connections come from 127.0.0.6 or ::6, so that interception lets them pass to the application (inbound clusters of an intercepted workload). */
+  readonly fromLoopbackSix?: boolean;
   /** For ORIGINAL_DST with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
   readonly portOverride?: number;
   /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). */

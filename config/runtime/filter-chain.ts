@@ -1,6 +1,6 @@
 /** What becomes of a connection: which chain takes it, whether TLS is terminated, and who speaks with it then. */
 
-import type { HttpListenerConfig, RoutingConfig } from './listener.ts';
+import type { HttpListenerConfig, RoutingConfig } from './http-routing.ts';
 import type { Origin } from './origin.ts';
 import type { ServerTlsConfig } from './tls.ts';
 

@@ -5,6 +5,7 @@
 
 import type { Direction } from '../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../config/runtime/route.ts';
+import { authorityHost } from '../base/authority.ts';
 import { httpDate } from '../base/http-date.ts';
 import { reportBug } from '../base/report-bug.ts';
 import { Framing, type DownstreamReset, type OriginalDestination, type RequestFacts, type RequestReceiver, type ResponseWriter } from '../codec/codec.ts';
@@ -13,7 +14,7 @@ import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { authorityHost, clusterOf, destinationOf } from '../router/choose-upstream.ts';
+import { clusterOf, destinationOf } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
 import { REQUEST_BUFFER_LIMIT_BYTES } from '../router/request-buffer.ts';
 import { Router, type RoutedStream } from '../router/router.ts';
@@ -81,6 +82,11 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.trailersAccepted = facts.trailersAccepted;
     const { info } = this;
     info.downstream = writer;
+    const { facts: connection } = writer;
+    if (connection !== undefined) {
+      info.downstreamSecurity = connection.security;
+      info.requestedServerName = connection.requestedServerName;
+    }
     info.startTimeMs = listener.deps.clock.wallTime();
     info.startMs = listener.deps.clock.now();
     listener.stats.downstreamRqTotal++;
@@ -264,8 +270,18 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.#live = live;
     info.routeName = live.config.name;
     info.routeOrigin = live.config.origin;
+    this.#chooseDestination(live);
     if (facts.upgrade !== undefined && facts.upgrade !== 'h2c') return UPGRADE_FAILED;
     return undefined;
+  }
+
+  /** Before any filter runs, as Envoy does: a request that a filter answers is logged and counted for where it was going. */
+  #chooseDestination(live: LiveRoute): void {
+    const { deps, runtime } = this.#listener;
+    const destination = destinationOf(live, deps.random());
+    if (destination === undefined) return;
+    this.#destination = destination;
+    this.info.cluster = clusterOf(destination, runtime);
   }
 
   #forward(): void {
@@ -285,15 +301,12 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     if (failure !== undefined) this.#reply(failure);
   }
 
-  /** Chooses destination, cluster and host and starts the upstream request; or says why there is none. */
+  /** Chooses a host and starts the upstream request; or says why there is none. */
   #sendUpstream(live: LiveRoute): LocalReply | undefined {
-    const { deps, routing, runtime } = this.#listener;
-    const destination = destinationOf(live, deps.random());
-    const cluster = destination === undefined ? undefined : clusterOf(destination, runtime);
+    const destination = this.#destination;
+    const cluster = this.info.cluster as Cluster | undefined;
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
-    this.#destination = destination;
-    this.info.cluster = cluster;
-    this.#router = new Router(this, live, destination, cluster, routing);
+    this.#router = new Router(this, live, destination, cluster, this.#listener.routing);
     return this.#router.start();
   }
 
@@ -324,6 +337,8 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
       return;
     }
     this.#resumedMs = this.#listener.deps.clock.now();
+    // A reload may have changed it meanwhile.
+    if (this.#destination !== undefined) this.info.cluster = clusterOf(this.#destination, this.#listener.runtime);
     this.#forward();
     const router = this.#router;
     if (router === undefined) return;

@@ -11,7 +11,7 @@ import type { HeaderOps } from './header-ops.ts';
 import type { LiveDestination, LiveRoute } from './live-route.ts';
 import { rewriteAuthority } from './rewrite.ts';
 import type { Runtime } from './runtime.ts';
-import { NO_HEALTHY_UPSTREAM, TLS_REQUIRED } from './upstream-reply.ts';
+import { NO_HEALTHY_UPSTREAM } from './upstream-reply.ts';
 
 /** The weighted destination for `random`, uniform in [0, 1); undefined where the route forwards nowhere. */
 export function destinationOf(live: LiveRoute, random: number): LiveDestination | undefined {
@@ -26,14 +26,9 @@ export interface DestinationAsked {
 
 /** A host of `cluster`, or the reply that says why there is none. */
 export function hostOf(cluster: Cluster, asked: DestinationAsked, request?: PickRequest<Host>): Host | LocalReply {
-  if (requiresTls(cluster)) return TLS_REQUIRED;
   if (!cluster.usesOriginalDestination) return cluster.pick(request) ?? NO_HEALTHY_UPSTREAM;
   const { address, port } = asked.destinationAsked;
   return cluster.pickOriginal(address, port);
-}
-
-function requiresTls({ config }: Cluster): boolean {
-  return config.tls.mode === 'SIMPLE' || config.tls.mode === 'MUTUAL';
 }
 
 export function clusterOf(destination: LiveDestination, runtime: Runtime): Cluster | undefined {
@@ -52,11 +47,4 @@ export function prepareUpstreamHead(request: RequestHead, live: LiveRoute, desti
   for (let i = 0; i < requestOps.length; i++) (requestOps[i] as HeaderOps)(headers, stream);
   if (destination.authority !== undefined) rewriteAuthority(request, destination.authority);
   live.rewrite?.(request);
-}
-
-/** Authority without its port and without the brackets of an IPv6 literal. */
-export function authorityHost(authority: string): string {
-  const colon = authority.lastIndexOf(':');
-  const host = colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
-  return host.startsWith('[') ? host.slice(1, -1) : host;
 }

@@ -78,12 +78,5 @@ export const ROUTE_TIMEOUT: LocalReply = {
   flags: ResponseFlag.UpstreamTimeout,
   details: 'response_timeout',
 };
-/** The DestinationRule asks for TLS, which this version does not speak: plain text would be worse than no answer. */
-export const TLS_REQUIRED: LocalReply = {
-  status: 503,
-  body: `${PREFIX}remote connection failure`,
-  flags: ResponseFlag.UpstreamConnectionFailure,
-  details: 'upstream_reset_before_response_started{remote_connection_failure|TLS_origination_is_not_available}',
-};
 /** A pass-through request whose destination is this proxy itself would go round for ever. */
 export const PASSTHROUGH_LOOP: LocalReply = { status: 502, body: '', flags: 0, details: 'passthrough_loop_rejected' };

@@ -10,7 +10,7 @@ import { httpStatusOfGrpc, isGrpcRequest } from '../telemetry/grpc-status.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { ConnectFailure } from '../upstream/connector.ts';
 import type { Host } from '../upstream/host.ts';
-import type { PoolWaiter } from '../upstream/http1-pool.ts';
+import type { Http1Pool, PoolWaiter } from '../upstream/http1-pool.ts';
 import type { LocalOriginFailure, OutlierSink } from '../upstream/outlier.ts';
 import { mayReplay } from './replay.ts';
 import type { AttemptFailure } from './retry.ts';
@@ -61,6 +61,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   readonly #owner: UpstreamRequestOwner;
   readonly #cluster: Cluster;
   readonly #host: Host;
+  readonly #pool: Http1Pool;
   #connection: Http1ClientConnection | undefined;
   /** Body bytes that came before the connection did. */
   #early: Buffer[] | undefined;
@@ -81,6 +82,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#owner = owner;
     this.#cluster = cluster;
     this.#host = host;
+    this.#pool = host.poolFor(owner.request.authority);
     host.activeRequests++;
     host.stats.rqTotal++;
     host.stats.rqActive++;
@@ -99,7 +101,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
 
   /** May end at once, in an overflow. */
   start(): void {
-    const idle = this.#host.pool.take();
+    const idle = this.#pool.take();
     if (idle === undefined) {
       this.#waitForConnection();
       return;
@@ -160,7 +162,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (this.#done) return;
     const connection = this.#connection;
     this.#finish();
-    if (connection === undefined) this.#host.pool.giveUp(this);
+    if (connection === undefined) this.#pool.giveUp(this);
     else {
       this.#cluster.stats.upstreamRqTxReset++;
       connection.resetStream();
@@ -173,7 +175,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     const owner = this.#owner;
     if (!this.#admitted && !this.#cluster.breaker.admitRequest()) {
       this.#cluster.stats.upstreamRqActiveOverflow++;
-      this.#host.pool.onIdle(connection);
+      this.#pool.onIdle(connection);
       this.#fail(OVERFLOW, 'overflow');
       return;
     }
@@ -182,6 +184,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#connection = connection;
     this.#cluster.outlier?.onConnected(this.#host);
     owner.info.upstreamConnection = connection;
+    owner.info.upstreamSecurity = connection.security;
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
     owner.onUpstreamConnected();
     const early = this.#early;
@@ -274,7 +277,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   }
 
   #waitForConnection(): void {
-    if (this.#host.pool.wait(this)) return;
+    if (this.#pool.wait(this)) return;
     // Nothing of it reached a host (Envoy logs none).
     this.#owner.info.host = undefined;
     this.#fail(OVERFLOW, 'overflow');

@@ -13,6 +13,8 @@ export interface DataPlaneDeps {
   readonly config: RuntimeConfig;
   readonly processLog: ProcessLog;
   readonly accessLog: Bootstrap['accessLog'];
+  /** Folder of the workload's certificate (`--certs`); absent: it has none. */
+  readonly certs?: string | undefined;
 }
 
 export interface DataPlane {

@@ -28,14 +28,14 @@ export class LocalDataPlane implements DataPlane {
   #version: string;
 
   /** `shared`: one of several workers. */
-  constructor({ config, processLog, accessLog }: DataPlaneDeps, shared = false) {
+  constructor({ config, processLog, accessLog, certs }: DataPlaneDeps, shared = false) {
     this.#first = config;
     this.#version = config.version;
     this.#processLog = processLog;
     this.#log = processLog.scoped('server');
     this.#accessLogging = new AccessLogging(accessLog, systemClock, shared);
     this.#metrics = createIstioMetrics(config.node);
-    this.#runtime = this.#createRuntime();
+    this.#runtime = this.#createRuntime(certs);
   }
 
   async start(adminPort: number | undefined): Promise<void> {
@@ -116,7 +116,8 @@ export class LocalDataPlane implements DataPlane {
     return this.#accessLogging.close();
   }
 
-  #createRuntime(): ProxyRuntime {
+  #createRuntime(certs: string | undefined): ProxyRuntime {
+    const identity = this.#processLog.scoped('identity');
     const filterLog = this.#processLog.scoped('filter');
     const why = this.#processLog.scoped('why');
     const upstream = this.#processLog.scoped('upstream');
@@ -128,6 +129,8 @@ export class LocalDataPlane implements DataPlane {
         this.#metrics.record(stream);
         this.#accessLogging.log(stream);
       },
+      certs,
+      onSecretEvent: (level, sentence) => identity[level](sentence),
       onExplained: (sentence) => why.info(sentence),
       onUpstreamEvent: (sentence) => upstream.warn(sentence),
       onFilterError: (filter, error) => filterLog.error(`filter ${filter} threw: ${error instanceof Error ? error.stack : String(error)}`),

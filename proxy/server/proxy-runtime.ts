@@ -4,6 +4,7 @@ import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { ClientTlsConfig } from '../../config/runtime/tls.ts';
 import { FilterChain } from '../../filters/chain.ts';
 import type { FilterDeps } from '../../filters/filter.ts';
 import { createFilters } from '../../filters/registry.ts';
@@ -12,6 +13,8 @@ import type { EventClock } from '../base/event-clock.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import type { Random } from '../base/random.ts';
 import { HttpListener } from '../http/http-listener.ts';
+import type { ClientTls } from '../identity/client-tls.ts';
+import { Secrets } from '../identity/secrets.ts';
 import type { HttpDeps } from '../http/stream-listener.ts';
 import { Acceptor } from '../listener/acceptor.ts';
 import { createLiveRoute, type LiveRoute } from '../router/live-route.ts';
@@ -32,6 +35,10 @@ export interface ProxyRuntimeDeps {
   readonly onExplained: (sentence: string) => void;
   /** A plain sentence of what a cluster did about failing hosts or full limits; absent where nobody reads them. */
   readonly onUpstreamEvent?: (sentence: string) => void;
+  /** Folder of the workload's certificate; absent: it has none. */
+  readonly certs?: string | undefined;
+  /** A certificate was taken into use, or refused and why. */
+  readonly onSecretEvent?: (level: 'info' | 'warn' | 'error', sentence: string) => void;
   /** A filter threw: a bug in the filter. */
   readonly onFilterError: (filter: string, error: unknown) => void;
 }
@@ -51,6 +58,7 @@ export class ProxyRuntime {
   readonly #deps: ProxyRuntimeDeps;
   readonly #tables: Map<string, RouteTable<LiveRoute>> = new Map();
   readonly #portless: DomainMap<number> = new DomainMap();
+  readonly #secrets: Secrets;
   readonly #clusters: Clusters;
   readonly #runtime: Runtime;
   readonly #httpDeps: HttpDeps;
@@ -66,7 +74,9 @@ export class ProxyRuntime {
     this.#deps = deps;
     const own = createOwnAddresses();
     const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#boundPortNumbers().has(port));
-    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent });
+    this.#secrets = new Secrets({ clock: deps.clock, onEvent: deps.onSecretEvent ?? (() => {}) });
+    const clientTls = (config: ClientTlsConfig): ClientTls => this.#secrets.client(config);
+    this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent, clientTls });
     const address = (): string | undefined => this.#config?.node.ip;
     this.#runtime = {
       tables: this.#tables,
@@ -91,6 +101,8 @@ export class ProxyRuntime {
   async start(config: RuntimeConfig, adminPort?: number): Promise<BoundPorts> {
     this.#config = config;
     this.#adminPort = adminPort;
+    if (this.#deps.certs !== undefined) await this.#secrets.setWorkload(this.#deps.certs);
+    this.#secrets.apply(Object.values(config.secrets), []);
     await this.#clusters.warm(Object.values(config.clusters));
     this.#clusters.apply(Object.values(config.clusters), []);
     for (const table of Object.values(config.routeTables)) this.#setTable(table.name, table.virtualHosts, []);
@@ -109,6 +121,7 @@ export class ProxyRuntime {
     const before = this.#config as RuntimeConfig;
     await this.#clusters.warm(delta.clusters.changed);
     const opened = delta.listeners === undefined ? [] : await this.#open(delta.listeners.filter((listener) => this.#needsBinding(listener)));
+    if (delta.secrets !== undefined) this.#secrets.apply(delta.secrets.changed, delta.secrets.removed);
     this.#clusters.apply(delta.clusters.changed, delta.clusters.removed);
     for (const { name, changed, removed } of delta.routeTables.changed) this.#setTable(name, changed, removed);
     for (const name of delta.routeTables.removed) this.#removeTable(name);
@@ -157,6 +170,7 @@ export class ProxyRuntime {
     for (const listener of listeners) listener.destroy();
     this.#stopSweep?.();
     this.#clusters.destroy();
+    this.#secrets.close();
   }
 
   /** See DataPlane. */

@@ -14,6 +14,7 @@ export type WorkerOrder =
       readonly kind: 'start';
       readonly config: RuntimeConfig;
       readonly accessLog: Bootstrap['accessLog'];
+      readonly certs: string | undefined;
       readonly logLevel: LogLevel;
       readonly adminPort: number | undefined;
     }

@@ -105,7 +105,7 @@ export class Tunnel {
   }
 
   #connect({ address, port, cluster, isOwn }: TunnelTarget): void {
-    const { connectTimeoutMs, keepAlive } = poolSettingsOf(cluster.config, isOwn);
+    const { connectTimeoutMs, keepAlive } = poolSettingsOf(cluster.config, { isOwn, tls: undefined });
     this.#watch();
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;

@@ -49,6 +49,16 @@ export class ClusterStats {
   /** Picks made without regard to health. */
   lbHealthyPanic = 0;
   membershipChange = 0;
+  /** TLS of its connections; Envoy's `ssl.*`. */
+  sslHandshake = 0;
+  sslConnectionError = 0;
+  sslFailVerifyNoCert = 0;
+  sslFailVerifyError = 0;
+  sslFailVerifySan = 0;
+  sslFailVerifyCertHash = 0;
+  sslSessionReused = 0;
+  sslNoCertificate = 0;
+  sslSecretsNotReady = 0;
 }
 
 /**
@@ -112,4 +122,14 @@ export class ListenerStats {
   faultActiveFaults = 0;
   faultFaultsOverflow = 0;
   faultResponseRlInjected = 0;
+  /** TLS of its connections; Envoy's `ssl.*`. */
+  sslHandshake = 0;
+  sslConnectionError = 0;
+  sslFailVerifyNoCert = 0;
+  sslFailVerifyError = 0;
+  sslFailVerifySan = 0;
+  sslFailVerifyCertHash = 0;
+  sslSessionReused = 0;
+  sslNoCertificate = 0;
+  sslSecretsNotReady = 0;
 }

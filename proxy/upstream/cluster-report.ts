@@ -8,6 +8,7 @@ import { overflowCounts, overflowsOf } from './overflows.ts';
 
 /** Limits do their work many times a second under load; they are told of at most this often. */
 const OVERFLOW_EVERY_MS = 10_000;
+const TLS_EVERY_MS = 1000;
 
 export class ClusterReport {
   readonly #report: (sentence: string) => void;
@@ -17,6 +18,7 @@ export class ClusterReport {
   /** Counts of overflow that were told. */
   #told: readonly number[] = [];
   #nextMs = -Infinity;
+  #nextTlsMs = -Infinity;
 
   constructor(report: (sentence: string) => void) {
     this.#report = report;
@@ -30,6 +32,13 @@ export class ClusterReport {
     }
     this.#kept = render;
     this.#timesKept++;
+  }
+
+  /** Requests fail one after the other for the same reason: the first is told, then one now and then. */
+  onTlsFailure(cluster: string, address: string, sentence: string, nowMs: number): void {
+    if (nowMs < this.#nextTlsMs) return;
+    this.#nextTlsMs = nowMs + TLS_EVERY_MS;
+    this.#report(`TLS handshake with ${address} of ${cluster} failed: ${sentence}`);
   }
 
   /** About once a second. Whoever counts an overflow does nothing for it; here the counters are compared. */

@@ -2,6 +2,9 @@
 
 import type { ClusterConfig, LoadBalancerConfig } from '../../config/runtime/cluster.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { ClientTlsConfig } from '../../config/runtime/tls.ts';
+import type { ClientTls } from '../identity/client-tls.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
@@ -11,7 +14,7 @@ import type { PickRequest } from './balancer/balancer.ts';
 import { viewBreaker, type BreakerView } from './breaker-view.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { ClusterReport } from './cluster-report.ts';
-import { Host, hostAddress } from './host.ts';
+import { Host, hostAddress, type HostDeps } from './host.ts';
 import { HostSet } from './host-set.ts';
 import { OutlierDetector, type OutlierEvent } from './outlier-detector.ts';
 import { poolSettingsOf, type PoolSettings } from './pool-settings.ts';
@@ -25,6 +28,8 @@ export interface ClusterDeps {
   readonly isOwnListener?: IsOwnListener;
   /** Told a plain sentence of every ejection and return, and now and then of what limits refused; absent where nobody reads them. */
   readonly report?: ((sentence: string) => void) | undefined;
+  /** Makes what secures connections; absent where no connection is ever made (explain, benchmarks). */
+  readonly clientTls?: ((config: ClientTlsConfig) => ClientTls) | undefined;
 }
 
 /** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
@@ -43,6 +48,8 @@ export class Cluster implements UpstreamClusterView {
   readonly #deps: ClusterDeps;
   readonly #report: ClusterReport | undefined;
   readonly #settings: PoolSettings;
+  readonly #hostDeps: HostDeps;
+  #tls: ClientTls | undefined;
   #hosts: Map<string, Host> = new Map();
   #hostSet: HostSet<Host>;
   /** The settings that the host set was made with. */
@@ -56,8 +63,11 @@ export class Cluster implements UpstreamClusterView {
     this.config = config;
     this.#deps = deps;
     this.breaker = new CircuitBreaker(config.connectionPool, deps.clock);
-    this.#settings = poolSettingsOf(config, this.#ownAddresses());
+    this.#tls = this.#createTls();
+    this.#settings = this.#poolSettings();
     this.#report = deps.report === undefined ? undefined : new ClusterReport(deps.report);
+    const { clock } = deps;
+    this.#hostDeps = { settings: this.#settings, clock, stats: this.stats, breaker: this.breaker, onTlsFailure: (address, sentence) => this.#report?.onTlsFailure(config.name, address, sentence, clock.now()) };
     this.#hostSet = this.#createHostSet([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
   }
@@ -92,9 +102,12 @@ export class Cluster implements UpstreamClusterView {
 
   /** New settings and endpoints; hosts that stay keep their connections and counters. */
   update(config: ClusterConfig): void {
+    const securedAnew = !isDeepStrictEqual(this.config.tls, config.tls);
     this.config = config;
     this.breaker.setLimits(config.connectionPool);
-    Object.assign(this.#settings, poolSettingsOf(config, this.#ownAddresses()));
+    if (securedAnew) this.#tls = this.#createTls();
+    Object.assign(this.#settings, this.#poolSettings());
+    if (securedAnew) for (const host of this.#hosts.values()) host.renew();
     if (this.#used || config.discovery !== 'STATIC') this.#applyEndpoints();
   }
 
@@ -139,7 +152,7 @@ export class Cluster implements UpstreamClusterView {
     if (!this.#used) return;
     this.#report?.sweep(this.config, this.stats, now);
     for (const host of this.#hosts.values()) {
-      host.pool.sweep(now);
+      host.sweep(now);
       const used = this.#lastUsedMs.get(host);
       if (used !== undefined && now - used > ORIGINAL_DST_IDLE_MS && host.activeRequests === 0) this.#dropHost(host);
     }
@@ -148,13 +161,21 @@ export class Cluster implements UpstreamClusterView {
   /** The cluster left the configuration: idle connections close, busy ones after their response. */
   drain(): void {
     this.#stopWatching();
-    for (const host of this.#hosts.values()) host.pool.drain();
+    for (const host of this.#hosts.values()) host.drain();
   }
 
   /** Ends every connection now. */
   destroy(): void {
     this.#stopWatching();
-    for (const host of this.#hosts.values()) host.pool.destroy();
+    for (const host of this.#hosts.values()) host.destroy();
+  }
+
+  #poolSettings(): PoolSettings {
+    return poolSettingsOf(this.config, { isOwn: this.#ownAddresses(), tls: this.#tls });
+  }
+
+  #createTls(): ClientTls | undefined {
+    return this.config.tls.mode === 'DISABLE' ? undefined : this.#deps.clientTls?.(this.config.tls);
   }
 
   /** Endpoints that were written down may be this proxy's own inbound port; a destination that a request names may not. */
@@ -189,6 +210,7 @@ export class Cluster implements UpstreamClusterView {
       if (next.has(key)) continue;
       const host = this.#hosts.get(key) ?? this.#createHost(endpoint);
       rebalance ||= !weighsTheSame(host.endpoint, endpoint);
+      if (host.endpoint.tlsMode !== endpoint.tlsMode) host.renew();
       host.endpoint = endpoint;
       host.weight = endpoint.weight;
       next.set(key, host);
@@ -197,7 +219,7 @@ export class Cluster implements UpstreamClusterView {
       this.stats.membershipChange++;
       rebalance = true;
     }
-    for (const [key, host] of this.#hosts) if (!next.has(key)) host.pool.drain();
+    for (const [key, host] of this.#hosts) if (!next.has(key)) host.drain();
     // These are here because the configuration says so, however long ago a request named one of them.
     this.#lastUsedMs.clear();
     this.#hosts = next;
@@ -236,11 +258,11 @@ export class Cluster implements UpstreamClusterView {
   }
 
   #createHost(endpoint: EndpointConfig): Host {
-    return new Host(endpoint, this.#settings, this.#deps.clock, this.stats, this.breaker);
+    return new Host(endpoint, this.#hostDeps);
   }
 
   #dropHost(host: Host): void {
-    host.pool.drain();
+    host.drain();
     this.#hosts.delete(host.address);
     this.#lastUsedMs.delete(host);
   }

@@ -1,9 +1,11 @@
-/** TCP connects with a limit: a socket that reads into the shared buffer, or the failure as a value. */
+/** Connects with a limit, TLS handshake included: a socket that reads into the shared buffer, or the failure as a value. */
 
 import { connect as netConnect, isIP, type Socket } from 'node:net';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { startKeepAlive, type KeepAlive } from '../base/keep-alive.ts';
 import { readBuffer } from '../base/read-buffer.ts';
+import type { ConnectionSecurity } from '../stream/connection-security.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
 
 /** Why there is no connection, in Envoy's words. */
 export interface ConnectFailure {
@@ -11,6 +13,8 @@ export interface ConnectFailure {
   readonly kind: 'remote_connection_failure' | 'connection_timeout' | 'own_listener';
   /** `delayed connect error: Connection refused`; the log's UPSTREAM_TRANSPORT_FAILURE_REASON. */
   readonly reason: string;
+  /** One plain sentence of which check of a TLS handshake failed; absent for other failures. */
+  readonly sentence?: string;
 }
 
 export interface ConnectTarget {
@@ -21,13 +25,18 @@ export interface ConnectTarget {
   readonly keepAlive?: KeepAlive | undefined;
   /** For destinations that the downstream names: true for an address at which this proxy itself listens. */
   readonly isOwn?: IsOwnListener | undefined;
+  /** Present: nothing is sent before the handshake is over and the host's certificate verified; the limit covers it (Envoy). */
+  readonly tls?: UpstreamTls | undefined;
+  /** Source address, where it is not the system's choice. */
+  readonly localAddress?: string | undefined;
 }
 
 /** True where a connection would come back to this proxy. */
 export type IsOwnListener = (address: string, port: number) => boolean;
 
 export interface ConnectEvents {
-  onConnect(socket: Socket): void;
+  /** `security`: of a TLS connection. */
+  onConnect(socket: Socket, security: ConnectionSecurity | undefined): void;
   onFailure(failure: ConnectFailure): void;
   /** Bytes of an established connection; returns nothing, pausing is the socket's. */
   onRead(bytes: Buffer, length: number): void;
@@ -35,13 +44,91 @@ export interface ConnectEvents {
 
 /** Starts a connect; the returned function gives it up. */
 export function connect(target: ConnectTarget, clock: Clock, events: ConnectEvents): () => void {
-  let settled = false;
-  const socket = netConnect({
-    host: target.address,
-    port: target.port,
+  const connecting = new Connecting(target, clock, events);
+  return () => connecting.cancel();
+}
+
+class Connecting {
+  readonly #target: ConnectTarget;
+  readonly #events: ConnectEvents;
+  readonly #socket: Socket;
+  readonly #timer: Timer;
+  readonly #onError = (error: NodeJS.ErrnoException): void => this.#fail({ kind: 'remote_connection_failure', reason: failureReason(error) });
+  #cancelTls: (() => void) | undefined;
+  #settled = false;
+
+  constructor(target: ConnectTarget, clock: Clock, events: ConnectEvents) {
+    this.#target = target;
+    this.#events = events;
+    this.#socket = open(target, events);
+    this.#timer = clock.setTimer(target.timeoutMs, () => this.#fail({ kind: 'connection_timeout', reason: '' }));
+    this.#socket.on('error', this.#onError);
+    this.#socket.once('connect', () => this.#onConnect());
+  }
+
+  cancel(): void {
+    if (!this.#settle()) return;
+    this.#cancelTls?.();
+    this.#socket.destroy();
+  }
+
+  #onConnect(): void {
+    if (this.#settled) return;
+    const socket = this.#socket;
+    const { keepAlive, isOwn, tls } = this.#target;
+    if (keepAlive !== undefined) startKeepAlive(socket, keepAlive);
+    // Names and odd spellings of addresses are told only now; nothing has been sent yet.
+    if (isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) === true) this.#fail({ kind: 'own_listener', reason: '' });
+    else if (tls === undefined) this.#succeed(socket, undefined);
+    else this.#secure(tls);
+  }
+
+  #secure({ context, request, counters }: UpstreamTls): void {
+    this.#cancelTls = context.secure(this.#socket, request, {
+      counters,
+      onSecure: (socket, security) => {
+        this.#succeed(socket, security);
+        return this.#events.onRead;
+      },
+      onFailure: ({ kind, reason, sentence }) => {
+        this.#cancelTls = undefined;
+        this.#fail(kind === 'timeout' ? { kind: 'connection_timeout', reason: '' } : { kind: 'remote_connection_failure', reason, sentence });
+      },
+    });
+  }
+
+  #succeed(socket: Socket, security: ConnectionSecurity | undefined): void {
+    if (!this.#settle()) return;
+    this.#events.onConnect(socket, security);
+  }
+
+  #fail(failure: ConnectFailure): void {
+    if (!this.#settle()) return;
+    this.#cancelTls?.();
+    this.#socket.destroy();
+    this.#events.onFailure(failure);
+  }
+
+  /** True the first time. */
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#timer.cancel();
+    this.#socket.removeListener('error', this.#onError);
+    // An error between removal of this listener and the codec's own must not end the process.
+    this.#socket.on('error', ignore);
+    return true;
+  }
+}
+
+function open({ address, port, localAddress }: ConnectTarget, events: ConnectEvents): Socket {
+  return netConnect({
+    host: address,
+    port,
     noDelay: true,
     allowHalfOpen: true,
-    ...(isIP(target.address) === 0 ? {} : { autoSelectFamily: false }),
+    ...(isIP(address) === 0 ? {} : { autoSelectFamily: false }),
+    ...(localAddress === undefined ? {} : { localAddress }),
     onread: {
       buffer: readBuffer,
       callback: (length: number, bytes: Uint8Array) => {
@@ -50,38 +137,11 @@ export function connect(target: ConnectTarget, clock: Clock, events: ConnectEven
       },
     },
   });
-  const settle = (): boolean => {
-    if (settled) return false;
-    settled = true;
-    timer.cancel();
-    socket.removeListener('error', onError);
-    // An error between removal of this listener and the codec's own must not end the process.
-    socket.on('error', ignore);
-    return true;
-  };
-  const onError = (error: NodeJS.ErrnoException): void => {
-    if (settle()) events.onFailure({ kind: 'remote_connection_failure', reason: failureReason(error) });
-  };
-  const timer = clock.setTimer(target.timeoutMs, () => {
-    if (!settle()) return;
-    socket.destroy();
-    events.onFailure({ kind: 'connection_timeout', reason: '' });
-  });
-  socket.on('error', onError);
-  socket.once('connect', () => {
-    if (!settle()) return;
-    if (target.keepAlive !== undefined) startKeepAlive(socket, target.keepAlive);
-    // Names and odd spellings of addresses are told only now; nothing has been sent yet.
-    if (target.isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) !== true) {
-      events.onConnect(socket);
-      return;
-    }
-    socket.destroy();
-    events.onFailure({ kind: 'own_listener', reason: '' });
-  });
-  return () => {
-    if (settle()) socket.destroy();
-  };
+}
+
+/** Source address that interception rules let pass, of the family of `address`. */
+export function loopbackSix(address: string): string {
+  return isIP(address) === 6 ? '::6' : '127.0.0.6';
 }
 
 function ignore(): void {}

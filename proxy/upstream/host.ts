@@ -1,6 +1,7 @@
-/** Live object for one upstream address: counters, pool, and the facts telemetry prints. */
+/** Live object for one upstream address: counters, pools, and the facts telemetry prints. */
 
 import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoint.ts';
+import { authorityHost } from '../base/authority.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
@@ -8,12 +9,14 @@ import type { CircuitBreaker } from './circuit-breaker.ts';
 import { Http1Pool } from './http1-pool.ts';
 import type { Ejection, OutlierRecord } from './ejection.ts';
 import type { PoolSettings } from './pool-settings.ts';
+import { tlsTo, type UpstreamProtocol, type UpstreamTls } from './upstream-tls.ts';
 
 export class Host implements UpstreamHostView {
   endpoint: EndpointConfig;
   /** `10.0.0.1:9080`, `[::1]:9080`. */
   readonly address: string;
   readonly stats: HostStats = new HostStats();
+  /** Connections that any request may use. */
   readonly pool: Http1Pool;
   /** Load-balancing weight, at least 1. */
   weight: number;
@@ -25,12 +28,55 @@ export class Host implements UpstreamHostView {
   /** What outlier detection knows of it; undefined where nothing is detected. */
   outlier: OutlierRecord | undefined = undefined;
 
-  constructor(endpoint: EndpointConfig, settings: PoolSettings, clock: EventClock, clusterStats: ClusterStats, breaker: CircuitBreaker) {
+  readonly #deps: HostDeps;
+  /** Where connections are secured for one host name each: by that name. */
+  #poolsByHost: Map<string, Http1Pool> | undefined;
+
+  constructor(endpoint: EndpointConfig, deps: HostDeps) {
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.address = hostAddress(endpoint);
-    this.warmSinceMs = clock.now();
-    this.pool = new Http1Pool(endpoint, settings, clock, { cluster: clusterStats, host: this.stats }, breaker);
+    this.warmSinceMs = deps.clock.now();
+    this.#deps = deps;
+    this.pool = this.#createPool(undefined);
+  }
+
+  /** The pool for a request with this authority. */
+  poolFor(authority: string): Http1Pool {
+    if (!this.#deps.settings.poolsByHost) return this.pool;
+    const name = authorityHost(authority);
+    const pools = (this.#poolsByHost ??= new Map<string, Http1Pool>());
+    let pool = pools.get(name);
+    if (pool === undefined) {
+      pool = this.#createPool(name);
+      pools.set(name, pool);
+    }
+    return pool;
+  }
+
+  /** About once a second. */
+  sweep(now: number): void {
+    this.pool.sweep(now);
+    const pools = this.#poolsByHost;
+    if (pools === undefined) return;
+    for (const [name, pool] of pools) {
+      pool.sweep(now);
+      if (pool.connections === 0 && pool.waiting === 0) pools.delete(name);
+    }
+  }
+
+  /** It is gone from the configuration. */
+  drain(): void {
+    for (const pool of this.#pools()) pool.drain();
+  }
+
+  /** Its connections must be made anew: other TLS settings. */
+  renew(): void {
+    for (const pool of this.#pools()) pool.renew();
+  }
+
+  destroy(): void {
+    for (const pool of this.#pools()) pool.destroy();
   }
 
   /** Undefined while it is in service. */
@@ -41,6 +87,33 @@ export class Host implements UpstreamHostView {
   get workload(): WorkloadConfig {
     return this.endpoint.workload;
   }
+
+  /** What secures a connection to it; undefined: plain text. */
+  tls(host: string | undefined, protocol: UpstreamProtocol): UpstreamTls | undefined {
+    const { settings, stats } = this.#deps;
+    return settings.tls === undefined ? undefined : tlsTo(this.endpoint, settings.tls, stats, { host, protocol });
+  }
+
+  #pools(): readonly Http1Pool[] {
+    return [this.pool, ...(this.#poolsByHost?.values() ?? [])];
+  }
+
+  #createPool(name: string | undefined): Http1Pool {
+    const { settings, clock, stats, breaker, onTlsFailure } = this.#deps;
+    const { address, port } = this.endpoint;
+    const target = { address, port, tls: () => this.tls(name, 'http/1.1'), onTlsFailure: (sentence: string) => onTlsFailure?.(this.address, sentence) };
+    return new Http1Pool(target, settings, clock, { cluster: stats, host: this.stats }, breaker);
+  }
+}
+
+/** What the hosts of a cluster share. */
+export interface HostDeps {
+  readonly settings: PoolSettings;
+  readonly clock: EventClock;
+  readonly stats: ClusterStats;
+  readonly breaker: CircuitBreaker;
+  /** Told why a TLS handshake with `address` failed. */
+  readonly onTlsFailure?: ((address: string, sentence: string) => void) | undefined;
 }
 
 /** The key a host lives under: its address as it is printed. */

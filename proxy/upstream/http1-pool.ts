@@ -7,14 +7,14 @@
  * never wait for other hosts alone.
  */
 
-import type { Socket } from 'node:net';
 import type { EventClock } from '../base/event-clock.ts';
 import { Fifo } from '../base/fifo.ts';
 import { Http1ClientConnection, type ClientConnectionOwner } from '../codec/http1/client-connection.ts';
 import type { ClusterStats, HostStats } from '../telemetry/stats.ts';
 import type { CircuitBreaker, ConnectionSeeker } from './circuit-breaker.ts';
-import { connect, type ConnectFailure } from './connector.ts';
+import { connect, loopbackSix, type ConnectFailure } from './connector.ts';
 import type { PoolSettings } from './pool-settings.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
 
 /** A request that waits for a connection. */
 export interface PoolWaiter {
@@ -26,6 +26,10 @@ export interface PoolWaiter {
 export interface PoolTarget {
   readonly address: string;
   readonly port: number;
+  /** How the next connection is secured; undefined, or absent: in plain text. */
+  readonly tls?: () => UpstreamTls | undefined;
+  /** Told why a TLS handshake failed, in a plain sentence. */
+  readonly onTlsFailure?: ((sentence: string) => void) | undefined;
 }
 
 /** Where a pool counts. */
@@ -49,6 +53,10 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   /** Waiters whose connect has failed and who are about to be told. */
   readonly #doomed: Fifo<PoolWaiter> = new Fifo();
   readonly #connecting: Set<() => void> = new Set();
+  /** Connections made under settings that hold no more: they take no further request. */
+  #outdated: WeakSet<Http1ClientConnection> | undefined;
+  /** Changes with each renewal. */
+  #generation = 0;
   #draining = false;
   #destroyed = false;
   /** Waiters are being given connections further up the stack. */
@@ -123,6 +131,13 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     this.#closeIdle();
   }
 
+  /** Connections must be made anew (other TLS settings): idle ones close now, busy ones after their response. */
+  renew(): void {
+    this.#generation++;
+    this.#outdated = new WeakSet(this.#all);
+    this.#closeIdle();
+  }
+
   /** Ends everything at once. */
   destroy(): void {
     this.#draining = true;
@@ -158,7 +173,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     this.#clusterStats.upstreamCxRxBytesTotal += connection.bytesRead;
     this.#clusterStats.upstreamCxTxBytesTotal += connection.bytesWritten;
     if (connection.requests >= this.#settings.maxRequestsPerConnection) this.#clusterStats.upstreamCxMaxRequests++;
-    else if (this.#isWornOut(connection, this.#clock.now())) this.#clusterStats.upstreamCxMaxDurationReached++;
+    else if (this.#clock.now() - connection.openedMs >= this.#settings.maxDurationMs) this.#clusterStats.upstreamCxMaxDurationReached++;
     const index = this.#idle.lastIndexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
     this.#passPermitOn();
@@ -198,12 +213,17 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   /** Starts a connect; its permit has been taken. */
   #open(): void {
     let connection: Http1ClientConnection | undefined;
-    const { connectTimeoutMs, keepAlive, isOwn } = this.#settings;
-    const cancel = connect({ address: this.#target.address, port: this.#target.port, timeoutMs: connectTimeoutMs, keepAlive, isOwn }, this.#clock, {
-      onConnect: (socket) => {
+    const { connectTimeoutMs, keepAlive, isOwn, fromLoopbackSix } = this.#settings;
+    const { address, port, tls } = this.#target;
+    const generation = this.#generation;
+    const localAddress = fromLoopbackSix ? loopbackSix(address) : undefined;
+    const cancel = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn, localAddress, tls: tls?.() }, this.#clock, {
+      onConnect: (socket, security) => {
         this.#clock.tick();
         this.#connecting.delete(cancel);
-        connection = this.#adopt(socket);
+        connection = new Http1ClientConnection(socket, this, this.#clock, security);
+        this.#all.add(connection);
+        if (generation !== this.#generation) this.#outdated?.add(connection);
         this.onIdle(connection);
       },
       onFailure: (failure) => {
@@ -229,12 +249,6 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     this.#hostStats.cxActive++;
   }
 
-  #adopt(socket: Socket): Http1ClientConnection {
-    const connection = new Http1ClientConnection(socket, this, this.#clock);
-    this.#all.add(connection);
-    return connection;
-  }
-
   /**
    * With the connect fail the waiters that have no other one under way: they are not left to find out one connect after
    * the other that this host cannot be reached. (Envoy fails all, those whose connect goes on included.)
@@ -242,6 +256,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   #onConnectFailure(failure: ConnectFailure): void {
     this.#countClosed();
     this.#hostStats.cxConnectFail++;
+    if (failure.sentence !== undefined) this.#target.onTlsFailure?.(failure.sentence);
     this.#clusterStats.upstreamCxConnectFail++;
     if (failure.kind === 'connection_timeout') this.#clusterStats.upstreamCxConnectTimeout++;
     this.#doom(this.#waiters.length - this.#connecting.size);
@@ -301,6 +316,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
 
   /** It has carried its requests, or lived its time. */
   #isWornOut(connection: Http1ClientConnection, now: number): boolean {
+    if (this.#outdated?.has(connection) === true) return true;
     return connection.requests >= this.#settings.maxRequestsPerConnection || now - connection.openedMs >= this.#settings.maxDurationMs;
   }
 }

@@ -2,7 +2,9 @@
 
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { KeepAlive } from '../base/keep-alive.ts';
+import type { ClientTls } from '../identity/client-tls.ts';
 import type { IsOwnListener } from './connector.ts';
+import { dependsOnHost } from './upstream-tls.ts';
 
 export interface PoolSettings {
   connectTimeoutMs: number;
@@ -16,9 +18,21 @@ export interface PoolSettings {
   keepAlive: KeepAlive | undefined;
   /** Where the downstream chooses the destination: what it may not choose. */
   isOwn: IsOwnListener | undefined;
+  /** Secures connections, where the endpoint is to be reached so; undefined: all in plain text. */
+  tls: ClientTls | undefined;
+  /** Requests for different hosts must not share a connection: each has its own server name or expected certificate. */
+  poolsByHost: boolean;
+  /** Connections come from 127.0.0.6 or ::6: interception leaves those alone (Istio's inbound bind address). */
+  fromLoopbackSix: boolean;
 }
 
-export function poolSettingsOf(config: ClusterConfig, isOwn: IsOwnListener | undefined): PoolSettings {
+/** What a cluster's settings need beyond its configuration. */
+export interface PoolDeps {
+  readonly isOwn: IsOwnListener | undefined;
+  readonly tls: ClientTls | undefined;
+}
+
+export function poolSettingsOf(config: ClusterConfig, { isOwn, tls }: PoolDeps): PoolSettings {
   const pool = config.connectionPool;
   return {
     connectTimeoutMs: config.connectTimeoutMs,
@@ -27,5 +41,8 @@ export function poolSettingsOf(config: ClusterConfig, isOwn: IsOwnListener | und
     maxDurationMs: pool?.maxConnectionDurationMs ?? Infinity,
     keepAlive: pool?.tcpKeepalive,
     isOwn,
+    tls,
+    poolsByHost: tls !== undefined && dependsOnHost(tls.config),
+    fromLoopbackSix: config.fromLoopbackSix === true,
   };
 }

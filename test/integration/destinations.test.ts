@@ -243,15 +243,15 @@ t.test('3.6 connectTimeout, and what refuses', async (t) => {
       ask: [['/', { status: 503, text: `${text}remote connection failure`, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${closedPort}` } }]],
     },
     {
-      name: 'tls SIMPLE is not there yet: refused rather than sent in plain text, whatever finds the endpoints',
+      name: 'tls SIMPLE to a host that speaks plain text: 503, never sent in plain text, whatever finds the endpoints',
       snapshot: [
         service('reviews', { workloads: [mesh.at('v1')] }),
         istio('ServiceEntry', 'none', { hosts: ['none.example'], ports: [{ number: mesh.port('v1'), name: 'http', protocol: 'HTTP' }], resolution: 'NONE', addresses: ['127.0.0.1'] }),
         ...['reviews', 'none.example'].map((host) => istio('DestinationRule', host.replace('.', '-'), { host, trafficPolicy: { tls: { mode: 'SIMPLE' } } })),
       ],
       ask: [
-        ['/', { status: 503, log: { response_flags: 'UF', upstream_host: null } }],
-        [{ host: `127.0.0.1:${mesh.port('v1')}` }, { status: 503, log: { response_flags: 'UF', upstream_host: null } }],
+        ['/', { status: 503, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${mesh.port('v1')}` } }],
+        [{ host: `127.0.0.1:${mesh.port('v1')}` }, { status: 503, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${mesh.port('v1')}` } }],
       ],
       warns: [/spec\.trafficPolicy\.tls: warning: /],
     },

@@ -1,5 +1,6 @@
 /** Walks one request through the data path's own decisions without sending anything. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { CompileTrace } from '../../../config/compile/trace.ts';
 import type { Snapshot } from '../../../config/load/types.ts';
 import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
@@ -16,7 +17,8 @@ import { DomainMap } from '../../base/domain-map.ts';
 import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, isGrpc, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
 import { normalizePath } from '../../http/normalize.ts';
 import { applyRequestHeaders } from '../../http/request-headers.ts';
-import { authorityHost, hostOf, prepareUpstreamHead } from '../../router/choose-upstream.ts';
+import { authorityHost } from '../../base/authority.ts';
+import { hostOf, prepareUpstreamHead } from '../../router/choose-upstream.ts';
 import { createLiveRoute } from '../../router/live-route.ts';
 import type { LiveRoute } from '../../router/live-route.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../../router/redirect.ts';
@@ -33,8 +35,8 @@ import { Clusters } from '../../upstream/clusters.ts';
 import { Host } from '../../upstream/host.ts';
 import type { AskedRequest } from './asked-request.ts';
 import { explainReply } from './explained-response.ts';
-import type { ExplainedDestination, ExplainedResponse, Explanation, TriedRoute } from './explanation.ts';
-import { explainPolicies } from './policies.ts';
+import type { ExplainedDestination, ExplainedResponse, Explanation, PolicyName, TriedRoute } from './explanation.ts';
+import { explainClusterPolicies, explainPolicies } from './policies.ts';
 
 export interface ExplainInput {
   readonly config: RuntimeConfig;
@@ -166,12 +168,21 @@ class Walk {
     const failures = destinations.filter(({ weight }) => weight > 0 || destinations.length === 1).map(({ failure }) => failure);
     const heaviest = [...destinations].sort((a, b) => b.weight - a.weight)[0];
     const response = failures.every((failure) => failure !== null) ? (failures[0] ?? null) : null;
+    const policies = this.#policies(route, heaviest === undefined ? undefined : this.#input.config.clusters[heaviest.cluster]);
     return {
-      destinations,
+      destinations: destinations.map((destination) => ({ ...destination, ...this.#policiesApart(destination, policies) })),
       response,
       upstreamRequest: response === null ? this.#upstreamRequest(live) : null,
-      policies: this.#policies(route, heaviest === undefined ? undefined : this.#input.config.clusters[heaviest.cluster]),
+      policies,
     };
+  }
+
+  /** What is otherwise for this destination than what is told for all. */
+  #policiesApart({ cluster: name }: ExplainedDestination, told: Explanation['policies']): Pick<ExplainedDestination, 'policies'> {
+    const cluster = this.#input.config.clusters[name];
+    if (cluster === undefined) return {};
+    const apart = Object.entries(explainClusterPolicies(cluster, this.#input.trace)).filter(([policy, explained]) => !isDeepStrictEqual(explained, told[policy as PolicyName]));
+    return apart.length === 0 ? {} : { policies: Object.fromEntries(apart) };
   }
 
   #explainDestination({ cluster: name, weight, host, port, subset }: { readonly cluster: string; readonly weight: number; readonly host: string; readonly port: number; readonly subset: string }, asked: number): ExplainedDestination {

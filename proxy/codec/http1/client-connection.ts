@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
 import { SocketWriter } from '../../base/socket.ts';
+import type { ConnectionSecurity } from '../../stream/connection-security.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../stream/stream.ts';
 import { Framing, type RequestWriter, type ResponseReceiver, type UpstreamReset } from '../codec.ts';
@@ -45,6 +46,8 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
 
   /** `10.0.0.9:41234`. Read at once: a request that is cut short is logged when the socket no longer knows. */
   readonly localAddress: string | undefined;
+  /** Of a TLS connection. */
+  readonly security: ConnectionSecurity | undefined;
 
   readonly #socket: Socket;
   readonly #out: SocketWriter;
@@ -64,8 +67,9 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   /** Set when an exchange ended inside a read: whatever follows in that read must not meet the next request. */
   #releaseDue = false;
 
-  constructor(socket: Socket, owner: ClientConnectionOwner, clock: EventClock) {
+  constructor(socket: Socket, owner: ClientConnectionOwner, clock: EventClock, security?: ConnectionSecurity) {
     this.#socket = socket;
+    this.security = security;
     this.#owner = owner;
     this.#clock = clock;
     this.openedMs = clock.now();

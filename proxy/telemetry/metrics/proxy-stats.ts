@@ -49,7 +49,7 @@ function statOf<Stats extends Counts<Stats>>(field: keyof Stats & string, scope:
   const responseClass = /_rq_(\dxx)$/.exec(words)?.[1];
   const family = responseClass === undefined ? words : words.slice(0, -responseClass.length - 1);
   // A filter's stats are a scope of their own: `fault.delays_injected`.
-  const name = words.replace(/^fault_/, 'fault.');
+  const name = words.replace(/^(fault|ssl)_/, '$1.');
   const kind = kindOf(field);
   const read = (stats: Stats): number => stats[field];
   if (scope === undefined) return { name, family, responseClass, kind, read };
