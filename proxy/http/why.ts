@@ -81,7 +81,8 @@ function fullLimit({ info }: Stream, cluster: Cluster | undefined): string {
 
 /** `; 3 tries: 10.0.0.1:9080, 10.0.0.2:9080, 10.0.0.1:9080; no more by its retry policy`. */
 function retries({ info, route }: Stream, cluster: Cluster | undefined): string {
-  const tried = [...(info.triedHosts ?? []), ...(info.host === undefined ? [] : [info.host])].map(({ address }) => address);
+  // During a back-off the last host is among those tried already.
+  const tried = [...(info.triedHosts ?? []), ...(info.host === undefined ? [] : [info.host])].slice(0, info.attemptCount).map(({ address }) => address);
   const tries = info.attemptCount > 1 ? `; ${info.attemptCount} tries: ${tried.slice(0, NAMED_HOSTS).join(', ')}${tried.length > NAMED_HOSTS ? ', …' : ''}` : '';
   if ((info.flags & ResponseFlag.UpstreamRetryLimitExceeded) !== 0) return `${tries}; its retries are used up${at(route?.retry?.origin ?? route?.origins?.['retries'])}`;
   if ((info.flags & ResponseFlag.UpstreamOverflow) === 0 || info.details.endsWith('{overflow}')) return tries;

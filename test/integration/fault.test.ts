@@ -68,6 +68,25 @@ t.test('what an abort looks like', async (t) => {
   }
 });
 
+t.test('what was aborted, refused or left is logged for where it was going', async (t) => {
+  const responseOps = { headers: { response: { remove: [], set: [['x-to', 'upstream']], add: [] } } } as const;
+  const destination = { cluster: 'upstream', weight: 1, host: 'upstream', port: 80, subset: '', ...responseOps };
+  const action = { kind: 'forward', destinations: [destination] } as const;
+  const aborted = await faulty(t, { abort: { httpStatus: 503, percent: 100 } }, { routes: [{ action, filters: [{ name: 'fault', policy: { abort: { httpStatus: 503, percent: 100 } } }] }] });
+  const client = await RawClient.connect(t, aborted.port);
+  t.equal((await client.exchange()).header('x-to'), 'upstream', 'with the header rules of that destination');
+  t.equal((await aborted.completed()).info.cluster?.name, 'upstream', 'aborted');
+  t.equal((await client.exchange({ headers: { connection: 'upgrade', upgrade: 'foo' } })).status, 403);
+  t.equal((await aborted.completed()).info.cluster?.name, 'upstream', 'refused');
+
+  const delayed = await faulty(t, always(60_000));
+  const leaving = await RawClient.connect(t, delayed.port);
+  leaving.send('GET / HTTP/1.1\r\nhost: upstream\r\n\r\n');
+  await eventually(() => delayed.stats.faultActiveFaults === 1, 'the delay to begin');
+  leaving.reset();
+  t.equal((await delayed.completed()).info.cluster?.name, 'upstream', 'left during the delay');
+});
+
 t.test('a delay', async (t) => {
   t.test('holds the request, and is not the upstream\'s time', async (t) => {
     const path = await faulty(t, always(300), { timeoutMs: 10_000 });
