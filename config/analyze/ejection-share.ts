@@ -4,7 +4,7 @@
  */
 
 import type { EndpointSource } from '../compile/endpoints.ts';
-import { endpointSource, endpointsOf } from '../compile/endpoints.ts';
+import { distinctEndpoints, endpointSource, endpointsOf } from '../compile/endpoints.ts';
 import { isWildcard } from '../compile/host-match.ts';
 import type { Labels } from '../compile/labels.ts';
 import { selects } from '../compile/labels.ts';
@@ -55,10 +55,10 @@ interface Group {
 function groupsOf(spec: DestinationRuleSpec, path: Path, service: MeshService | undefined, portNumber: number | undefined, source: EndpointSource): readonly Group[] {
   const port = service?.ports.find(({ number }) => number === portNumber) ?? service?.ports[0];
   if (service === undefined || port === undefined || service.resolution === 'DNS' || service.resolution === 'DNS_ROUND_ROBIN') return [];
-  const labels = endpointsOf(service, port, source).map((endpoint) => endpoint.labels);
-  const count = (wanted: Labels | undefined): number => labels.filter((own) => selects(wanted, own)).length;
+  const endpoints = endpointsOf(service, port, source);
+  const count = (wanted: Labels | undefined): number => distinctEndpoints(endpoints.filter(({ labels }) => selects(wanted, labels))).length;
   const subsets = (spec.subsets ?? []).filter((subset, index) => (path[1] === 'subsets' ? path[2] === index : portNumber === undefined && subset.trafficPolicy?.outlierDetection === undefined));
-  const whole: Group = { name: service.host, size: labels.length };
+  const whole: Group = { name: service.host, size: distinctEndpoints(endpoints).length };
   const groups = [...(path[1] === 'subsets' ? [] : [whole]), ...subsets.map((subset): Group => ({ name: `subset ${JSON.stringify(subset.name)}`, size: count(subset.labels) }))];
   return groups.filter(({ size }) => size > 0);
 }

@@ -8,7 +8,7 @@ import type { ClusterPolicies, ClusterPolicy } from './cluster-policy.ts';
 import type { CompileContext } from './context.ts';
 import type { DestinationRules, EffectiveRule } from './destination-rules.ts';
 import type { EndpointSource, LabelledEndpoint } from './endpoints.ts';
-import { endpointLabel, endpointsOf } from './endpoints.ts';
+import { distinctEndpoints, endpointLabel, endpointsOf } from './endpoints.ts';
 import type { Locality } from './locality.ts';
 import type { EffectiveLocality } from './locality-setting.ts';
 import { effectiveLocality } from './locality-setting.ts';
@@ -65,10 +65,12 @@ export function fixedCluster(name: string, discovery: ClusterConfig['discovery']
 }
 
 function portClusters(service: MeshService, port: MeshPort, rule: EffectiveRule | undefined, input: ClusterInput): readonly ClusterConfig[] {
-  const endpoints = endpointsOf(service, port, input.endpoints);
-  const whole = createCluster({ service, port, rule, subset: '', endpoints }, input);
+  const found = endpointsOf(service, port, input.endpoints);
+  const distinct = distinctEndpoints(found);
+  const whole = createCluster({ service, port, rule, subset: '', endpoints: distinct }, input);
   const subsets = (rule?.subsets ?? []).map(({ value }) => {
-    return createCluster({ service, port, rule, subset: value.name, endpoints: subsetEndpoints(endpoints, value.labels, input.place.locality) }, input);
+    const chosen = subsetEndpoints(found, value.labels, input.place.locality);
+    return createCluster({ service, port, rule, subset: value.name, endpoints: distinct.length === found.length ? chosen : distinctEndpoints(chosen) }, input);
   });
   return [whole, ...subsets];
 }

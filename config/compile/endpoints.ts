@@ -36,11 +36,15 @@ export function endpointSource(snapshot: Snapshot, workloads: Workloads, node: P
   return { workloads, addresses: indexServiceAddresses(snapshot, workloads), ...node };
 }
 
-/** Every endpoint that may get traffic, once for each address and port, in a stable order. */
+/** Every endpoint that may get traffic, in a stable order; an address may be there twice, with different labels. */
 export function endpointsOf(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
-  const found = service.declared.kind === 'Service' ? serviceEndpoints(service, port, source) : entryEndpoints(service, port, source);
+  return service.declared.kind === 'Service' ? serviceEndpoints(service, port, source) : entryEndpoints(service, port, source);
+}
+
+/** Once for each address and port, the first one: what a cluster holds, after its subset has chosen by labels. */
+export function distinctEndpoints(endpoints: readonly LabelledEndpoint[]): readonly LabelledEndpoint[] {
   const unique = new Map<string, LabelledEndpoint>();
-  for (const candidate of found) {
+  for (const candidate of endpoints) {
     const key = `${candidate.endpoint.address} ${candidate.endpoint.port}`;
     if (!unique.has(key)) unique.set(key, candidate);
   }

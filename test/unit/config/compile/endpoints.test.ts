@@ -175,3 +175,12 @@ t.test('problems name the place', async (t) => {
   const { problems } = compilation([kube('own', { selector: { app: 'client' }, ports: [{ name: 'http', port: 80, targetPort: 'nowhere' }] })], CLIENT);
   t.match(problems, [{ severity: 'warning', resource: 'Service default/own', path: 'spec.ports[0].targetPort', message: /no container of default\/client has a port named nowhere/ }]);
 });
+
+t.test('one address under two sets of labels', async (t) => {
+  const endpoints = [{ address: '10.0.0.1', labels: { v: '1' } }, { address: '10.0.0.1', labels: { v: '2' } }, { address: '10.0.0.1', labels: { v: '2', canary: 'true' } }];
+  const subsets = ['1', '2'].map((v) => ({ name: `v${v}`, labels: { v } }));
+  const config = compiled([entry('e', { hosts: ['e.example'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'STATIC', endpoints }), istio('DestinationRule', 'e', { host: 'e.example', subsets })]);
+  t.equal(addresses(config, 'outbound|80||e.example'), '10.0.0.1:80', 'once for the host as a whole');
+  t.equal(addresses(config, 'outbound|80|v1|e.example'), '10.0.0.1:80', 'in one subset');
+  t.equal(addresses(config, 'outbound|80|v2|e.example'), '10.0.0.1:80', 'and once in the other');
+});
