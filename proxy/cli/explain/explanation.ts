@@ -63,6 +63,8 @@ export interface ExplainedDestination {
   /** Share of each endpoint's locality among those of its priority; same order. Present where localities have shares. */
   readonly localityWeights?: readonly number[];
   readonly discovery: string | null;
+  /** Of several destinations: those of its cluster's policies that are not as in the explanation's `policies`. */
+  readonly policies?: Readonly<Partial<Record<PolicyName, ExplainedPolicy>>>;
   /** What the proxy answers when this destination is picked and cannot be reached. */
   readonly failure: ExplainedResponse | null;
 }

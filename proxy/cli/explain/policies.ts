@@ -4,7 +4,7 @@ import type { CompileTrace } from '../../../config/compile/trace.ts';
 import type { Snapshot } from '../../../config/load/types.ts';
 import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
 import type { RouteConfig } from '../../../config/runtime/route.ts';
-import { clusterPolicies } from './cluster-policies.ts';
+import { clusterPolicies, type ClusterPolicy } from './cluster-policies.ts';
 import type { ExplainedPolicy, PolicyName } from './explanation.ts';
 import { routePolicies } from './route-policies.ts';
 
@@ -14,9 +14,12 @@ export interface Decided {
   readonly cluster: ClusterConfig | undefined;
 }
 
+/** The four that depend on which destination is picked. */
+export function explainClusterPolicies(cluster: ClusterConfig | undefined, { policies, localities }: CompileTrace): Record<ClusterPolicy, ExplainedPolicy> {
+  return cluster === undefined ? clusterPolicies(undefined, undefined, undefined) : clusterPolicies(cluster, policies.get(cluster), localities.get(cluster));
+}
+
 export function explainPolicies({ route, cluster }: Decided, snapshot: Snapshot, trace: CompileTrace): Readonly<Record<PolicyName, ExplainedPolicy>> {
   const rule = route === undefined ? undefined : trace.routes.get(route)?.rule;
-  const policy = cluster === undefined ? undefined : trace.policies.get(cluster);
-  const locality = cluster === undefined ? undefined : trace.localities.get(cluster);
-  return { ...routePolicies(route, rule, snapshot), ...clusterPolicies(cluster, policy, locality) };
+  return { ...routePolicies(route, rule, snapshot), ...explainClusterPolicies(cluster, trace) };
 }

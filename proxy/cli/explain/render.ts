@@ -54,12 +54,13 @@ function renderOutcome({ destinations, response, upstreamRequest, request }: Exp
 }
 
 function renderDestination(destination: ExplainedDestination, all: readonly ExplainedDestination[]): string[] {
-  const { host, port, subset, weight, cluster, endpoints, workloads, discovery, failure } = destination;
+  const { host, port, subset, weight, cluster, endpoints, workloads, discovery, policies = {}, failure } = destination;
   const total = all.reduce((sum, destination) => sum + destination.weight, 0);
   const share = all.length === 1 ? '' : `${percent(weight, total)}  `;
   const name = host === '' ? cluster : `${host}:${port}${subset === '' ? '' : ` subset ${subset}`}`;
   const lines = [`  ${share}${name}${host === '' ? '' : `  (${cluster})`}`];
   for (const [index, endpoint] of endpoints.entries()) lines.push(`      ${endpoint}${describe(workloads[index] ?? '', discovery)}${place(destination, index)}`);
+  lines.push(...columns(Object.entries(policies).map(([name, policy]) => [name, renderPolicy(policy)] as const)).map((line) => `      ${line}`));
   if (failure !== null && all.length > 1) lines.push(`      cannot be reached: ${renderResponse(failure)}`);
   return lines;
 }

@@ -115,6 +115,21 @@ t.test('faults and mirrors', async (t) => {
   t.match((await asked('/')).policies.mirror, { value: [{ destination: { host: 'b' }, percentage: { value: 100 } }, { destination: { host: 'b', subset: 'v2' }, percentage: { value: 1.5 } }], path: 'spec.http[6].mirrors' });
 });
 
+t.test('weighted destinations, each with policies of its own', async (t) => {
+  const yaml = SERVICES + rule(`  trafficPolicy: {loadBalancer: {simple: RANDOM}}
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}, connectionPool: {http: {http2MaxRequests: 3}}}}`) + routes(`
+  - route: [{destination: {host: b, subset: v1, port: {number: 80}}, weight: 40}, {destination: {host: b, subset: v2, port: {number: 80}}, weight: 60}]`);
+  const { policies, destinations: [v1, v2] } = await asker(t, yaml)('http://b:80/');
+  t.match(policies.loadBalancer, { value: { consistentHash: { useSourceIp: true } }, path: 'spec.subsets[1].trafficPolicy.loadBalancer' }, 'told for all: those of the largest weight');
+  t.equal(v2?.policies, undefined);
+  t.strictSame(Object.keys(v1?.policies ?? {}), ['loadBalancer', 'connectionPool'], 'and what is otherwise');
+  t.match(v1?.policies, { loadBalancer: { value: { simple: 'RANDOM' }, path: 'spec.trafficPolicy.loadBalancer', origin: { resource: 'DestinationRule default/b' } }, connectionPool: { value: { tcp: { connectTimeout: '10s' } }, origin: 'default' } });
+  const text = await explain(t, yaml, 'GET', 'http://b:80/');
+  t.match(text, / {2}40 % {2}b\S+ subset v1.*\n(?: {6}10\S+.*\n)+ {6}loadBalancer {4}\{simple: RANDOM\} {2}DestinationRule default\/b spec\.trafficPolicy\.loadBalancer mesh\.yaml:\d+\n {6}connectionPool {2}\{tcp: \{connectTimeout: 10s\}\} {2}default\n/);
+});
+
 t.test('the level that has the say', async (t) => {
   const ask = asker(t, SERVICES
     + mesh('connectTimeout: 4s\ndefaultTrafficPolicy: {outlierDetection: {maxEjectionPercent: 100, minHealthPercent: 30}}')
