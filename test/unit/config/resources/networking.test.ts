@@ -77,7 +77,7 @@ t.test('VirtualService: legal forms', async (t) => {
     { route, retries: { attempts: 3, retryOn: '5xx, gateway-error,503', perTryTimeout: '2s', backoff: '25ms' } },
     { route, timeout: '10s', retries: { attempts: 2_147_483_647, retryOn: 'retriable-status-codes,425', retryIgnorePreviousHosts: false, retryRemoteLocalities: true, backoff: '1h' } },
     { route, retries: { attempts: 0, retryOn: '' } },
-    { route, fault: { abort: { httpStatus: 600, percentage: { value: 0 } }, delay: { fixedDelay: '1ms', percentage: { value: 0.0001 } } } },
+    { route, fault: { abort: { httpStatus: 599, percentage: { value: 0 } }, delay: { fixedDelay: '1ms', percentage: { value: 0.0001 } } } },
     { route, retries: { attempts: 0 } },
     { route, retries: {} },
     { route, match: [{ headers: { a: {}, 'B-c': { regex: '*' }, d: { exact: '' } }, withoutHeaders: { e: {} }, queryParams: { q: { exact: '' }, r: {} }, uri: { prefix: '' }, port: 80, sourceLabels: { app: 'x' } }] },
