@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { envoy } from '../support/programs.ts';
 import { cases } from './cases/index.ts';
+import { inboundGroup } from './resilience/inbound.ts';
 import { groups } from './resilience/index.ts';
 import { playGroups } from './run-groups.ts';
 import { startEnvoy, type EnvoyPlan } from './targets/envoy.ts';
@@ -19,7 +20,9 @@ if (process.env['OUTRIDER_ORACLE'] !== '1') t.pass('the real Envoy is asked when
 else {
   t.equal(envoy().missing, false, 'there is an Envoy to ask');
   await t.test('the table of attacks on the real Envoy', (t) => playGroups(t, 'envoy', [{ hosts: [], cases }], (_scenes, backends) => start(t, backends)));
-  await t.test('the resilience table on the real Envoy', (t) => playGroups(t, 'envoy', groups, (scenes, backends) => start(t, backends, planEnvoy(scenes))));
+  for (const [side, sideGroups] of [['', groups], [' for the server side', [inboundGroup]]] as const) {
+    await t.test(`the resilience table${side} on the real Envoy`, (t) => playGroups(t, 'envoy', sideGroups, (scenes, backends) => start(t, backends, planEnvoy(scenes))));
+  }
 }
 
 async function start(t: Test, backends: Backends, plan?: EnvoyPlan): Promise<Target> {

@@ -4,6 +4,7 @@ import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig } from '../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import type { Clock } from '../../proxy/base/clock.ts';
 import { createEventClock } from '../../proxy/base/event-clock.ts';
 import { ProxyRuntime } from '../../proxy/server/proxy-runtime.ts';
 import type { Stream } from '../../proxy/stream/stream.ts';
@@ -23,6 +24,8 @@ export interface DataPathOptions {
   readonly listener?: Partial<ListenerConfig>;
   /** Default: the system's. */
   readonly resolver?: Resolver;
+  /** Default: the system's; sockets are real whatever it says. */
+  readonly clock?: Clock;
 }
 
 export interface DataPath {
@@ -97,7 +100,7 @@ export async function startDataPath(t: TestScope, options: DataPathOptions): Pro
   const explanations: string[] = [];
   const events: string[] = [];
   const runtime = new ProxyRuntime({
-    clock: createEventClock(),
+    clock: createEventClock(options.clock),
     random: seededRandom(7),
     resolver: options.resolver ?? createSystemResolver(4),
     onComplete: (stream) => streams.push(stream),

@@ -16,6 +16,8 @@ const logFormat =
 export interface EnvoyPlan {
   readonly virtualHosts: readonly Json[];
   readonly clusters: readonly Json[];
+  /** Settings of the connection manager besides Istio's. */
+  readonly manager?: Json;
 }
 
 /** `plan` is by default the table of attacks'. */
@@ -42,7 +44,7 @@ function attackPlan(backends: Backends): EnvoyPlan {
 }
 
 function bootstrap(port: number, logFile: string, plan: EnvoyPlan): Json {
-  const settings = connectionManager(logFile, plan.virtualHosts);
+  const settings = { ...connectionManager(logFile, plan.virtualHosts), ...plan.manager };
   const manager = typed('envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager', settings);
   const listener = { name: 'outbound', traffic_direction: 'OUTBOUND', address: socketAddress(port), filter_chains: [{ filters: [manager] }] };
   const runtime = { 're2.max_program_size.error_level': 32_768, 'envoy.reloadable_features.http_reject_path_with_fragment': false };
