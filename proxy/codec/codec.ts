@@ -5,6 +5,7 @@
  */
 
 import type { Socket } from 'node:net';
+import type { ConnectionFacts, Destination } from '../stream/connection-facts.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { RequestHead, ResponseHead } from '../stream/stream.ts';
 import type { ParseError } from './http1/parse-error.ts';
@@ -69,16 +70,14 @@ export interface ResponseWriter {
   /** Address alone, without port. */
   readonly remoteIp: string;
   readonly isSecure: boolean;
+  /** What the listener learned of the connection before it handed it over; undefined on plain listeners. */
+  readonly facts: ConnectionFacts | undefined;
   /** Where the connection was going before it was captured; undefined without interception. */
   readonly originalDestination: OriginalDestination | undefined;
 }
 
 /** A destination as the downstream named or dialled it. */
-export interface OriginalDestination {
-  /** IP address or host name. */
-  readonly address: string;
-  readonly port: number;
-}
+export type OriginalDestination = Destination;
 
 /** Takes the bytes of a connection that turned out not to be HTTP. */
 export interface ByteSink {

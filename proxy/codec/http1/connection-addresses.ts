@@ -4,20 +4,20 @@ import type { Socket } from 'node:net';
 
 export class ConnectionAddresses {
   /** `10.0.0.1:41234`, `[::1]:41234`. */
-  readonly local: string;
-  readonly remote: string;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
   /** Without port. */
   readonly remoteIp: string;
 
   constructor(socket: Socket) {
     this.remoteIp = plainAddress(socket.remoteAddress);
-    this.remote = joinAddress(this.remoteIp, socket.remotePort);
-    this.local = joinAddress(plainAddress(socket.localAddress), socket.localPort);
+    this.remoteAddress = joinAddress(this.remoteIp, socket.remotePort);
+    this.localAddress = joinAddress(plainAddress(socket.localAddress), socket.localPort);
   }
 }
 
 /** v4-mapped IPv6 addresses are printed as the IPv4 addresses they are. */
-function plainAddress(address: string | undefined): string {
+export function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { EventClock } from '../../base/event-clock.ts';
 import { httpDate } from '../../base/http-date.ts';
 import { SocketWriter } from '../../base/socket.ts';
+import type { ConnectionFacts } from '../../stream/connection-facts.ts';
 import type { HeaderList } from '../../stream/header-list.ts';
 import type { ResponseHead } from '../../stream/stream.ts';
 import { Framing, type ByteSink, type DownstreamReset, type OriginalDestination, type RequestReceiver, type ResponseWriter, type ServerCodecOwner } from '../codec.ts';
@@ -41,8 +42,8 @@ export interface ServerConnectionTimeouts {
 }
 
 export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodySink {
-  readonly isSecure: boolean = false;
-  originalDestination: OriginalDestination | undefined = undefined;
+  readonly facts: ConnectionFacts | undefined;
+  originalDestination: OriginalDestination | undefined;
   /** Body and head bytes, both directions, for the listener's counters. */
   bytesRead = 0;
   bytesWritten = 0;
@@ -52,7 +53,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   readonly #owner: ServerCodecOwner;
   readonly #clock: EventClock;
   readonly #body: BodyReader = new BodyReader();
-  #known: ConnectionAddresses | undefined;
+  #known: ConnectionAddresses | ConnectionFacts | undefined;
   #phase: number = Phase.Head;
   #receiver: RequestReceiver | undefined;
   readonly #head: HeadBuffer = new HeadBuffer(true);
@@ -70,13 +71,17 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   #expired = false;
   #discarded = 0;
   /** The first bytes of a captured connection are still to come: they tell its protocol. */
-  #sniffing = false;
+  #sniffing: boolean;
   #other: ByteSink | undefined;
   #noDelay = false;
   /** Monotonic time of the last progress in the phase that a timeout watches. */
   #progressMs: number;
 
-  constructor(socket: Socket, owner: ServerCodecOwner, clock: EventClock) {
+  /** `facts`: of a connection that the listener has looked at; their addresses hold instead of the socket's. */
+  constructor(socket: Socket, owner: ServerCodecOwner, clock: EventClock, facts?: ConnectionFacts) {
+    this.facts = facts;
+    this.originalDestination = facts?.originalDestination;
+    this.#sniffing = this.originalDestination !== undefined && owner.capturesConnect;
     this.#socket = socket;
     this.#owner = owner;
     this.#clock = clock;
@@ -88,12 +93,16 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     socket.on('close', () => this.#onGone());
   }
 
+  get isSecure(): boolean {
+    return this.facts?.security !== undefined;
+  }
+
   get localAddress(): string {
-    return this.#addresses().local;
+    return this.#addresses().localAddress;
   }
 
   get remoteAddress(): string {
-    return this.#addresses().remote;
+    return this.#addresses().remoteAddress;
   }
 
   get remoteIp(): string {
@@ -422,8 +431,8 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   }
 
   /** Asked for with the first request: a line about it may be written after the socket is gone. */
-  #addresses(): ConnectionAddresses {
-    return (this.#known ??= new ConnectionAddresses(this.#socket));
+  #addresses(): ConnectionAddresses | ConnectionFacts {
+    return (this.#known ??= this.facts ?? new ConnectionAddresses(this.#socket));
   }
 
   #destroy(): void {
