@@ -87,11 +87,6 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
       info.downstreamSecurity = connection.security;
       info.requestedServerName = connection.requestedServerName;
     }
-    const { facts: connection } = writer;
-    if (connection !== undefined) {
-      info.downstreamSecurity = connection.security;
-      info.requestedServerName = connection.requestedServerName;
-    }
     info.startTimeMs = listener.deps.clock.wallTime();
     info.startMs = listener.deps.clock.now();
     listener.stats.downstreamRqTotal++;
