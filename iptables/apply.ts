@@ -53,7 +53,7 @@ export function applyCapture(options: CaptureOptions, run: RunProgram = runProgr
   return { ok: true, notes: applyNotes(options, states, ipv6) };
 }
 
-/** Takes away what apply made and nothing else. `options` name the interfaces that apply was given; without them most are found all the same. */
+/** Takes away what apply made and nothing else, whatever its options were. */
 export function cleanCapture(options: CaptureOptions, run: RunProgram = runProgram, ipv6: IPv6State = ipv6State()): Outcome {
   const states = readStates(ipv6.kernel === 'absent' ? ['v4'] : ['v4', 'v6'], run, true);
   if ('message' in states) return { ok: false, message: states.message };
@@ -169,9 +169,9 @@ function output(result: ProgramResult): string {
   return result === 'missing' ? '' : result.stdout;
 }
 
-/** The system's own folders come last: an init container's PATH may lack them. Messages are read, so they are asked for in English. */
+/** Messages are read, so they are asked for in English. */
 function runProgram(program: string, args: readonly string[], input = ''): ProgramResult {
-  const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin` };
+  const env = { ...process.env, LC_ALL: 'C' };
   const { error, status, signal, stdout, stderr } = spawnSync(program, [...args], { input, env, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
   if (error !== undefined && 'code' in error && error.code === 'ENOENT') return 'missing';
   if (error !== undefined) return { code: 1, stdout: '', stderr: error.message };

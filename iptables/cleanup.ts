@@ -2,11 +2,11 @@
  * The inverse of the rules: which parts of what iptables-save printed are ours, and the transactions that remove them,
  * replace them, or put back what was there. Pure.
  *
- * Ours are the chains of our names, every jump to them from a built-in chain, and what `own-anchors.ts` recognises.
+ * Ours are the chains of our names, every jump to them from a built-in chain, and what those chains record of the rest.
  */
 
 import { OWN_CHAINS } from './constants.ts';
-import { findAnchors, type Anchor } from './own-anchors.ts';
+import { findAnchors, recordRules, type Anchor } from './own-anchors.ts';
 import { chainsOf, renderTable } from './render.ts';
 import { renderRule, TABLES, targetOf, type Rule } from './rule.ts';
 import { savedForm, type SavedRules, type SavedTable } from './saved.ts';
@@ -20,7 +20,7 @@ export interface OwnTable {
   readonly anchors: readonly Anchor[];
 }
 
-/** Empty where none of our chains exists. `rules` are those that the present options make: they name what no chain tells. */
+/** Empty where none of our chains exists. `rules` are those that the present options make, for where there is no record. */
 export function findOwn(saved: SavedRules, rules: readonly Rule[]): readonly OwnTable[] {
   const present = [...saved].some(([, { chains }]) => ownChains(chains).size > 0);
   if (!present) return [];
@@ -50,11 +50,11 @@ export function renderReplacement(saved: SavedRules, rules: readonly Rule[]): st
   const own = findOwn(saved, rules);
   return TABLES.map((table) => {
     const present = own.find((candidate) => candidate.table === table) ?? { table, chains: new Map(), anchors: [] };
-    const wanted = rules.filter((rule) => rule.table === table);
+    const wanted = [...rules, ...recordRules(rules)].filter((rule) => rule.table === table);
     if (present.chains.size + present.anchors.length + wanted.length === 0) return '';
     const keep = sameAnchors(present.anchors, wanted);
     const lines = wanted.filter(({ chain }) => !keep || OWN_CHAINS.has(chain)).map(renderRule);
-    const chains = new Map(chainsOf(rules, table).map((name): [string, readonly string[]] => [name, []]));
+    const chains = new Map(chainsOf(wanted, table).map((name): [string, readonly string[]] => [name, []]));
     return renderChange(saved.get(table), keep ? { ...present, anchors: [] } : present, { table, chains, lines });
   }).join('');
 }

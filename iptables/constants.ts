@@ -44,7 +44,11 @@ export const CHAINS = {
   drop: 'ISTIO_DROP',
 } as const;
 
-export const OWN_CHAINS: ReadonlySet<string> = new Set(Object.values(CHAINS));
+/** Chains that nothing jumps to and that hold copies of our rules in built-in chains; see own-anchors.ts. */
+export const RECORD_PREFIX = 'OUTRIDER_';
+const RECORDS = ['PREROUTING', 'PREROUTING_TOP', 'OUTPUT'].map((chain) => `${RECORD_PREFIX}${chain}`);
+
+export const OWN_CHAINS: ReadonlySet<string> = new Set([...Object.values(CHAINS), ...RECORDS]);
 
 /** IPv4 and IPv6 have tables of their own. */
 export type Family = 'v4' | 'v6';

@@ -10,7 +10,7 @@ export interface ActionFlag {
 export const ACTION_FLAGS: readonly ActionFlag[] = [
   { name: 'print', help: 'write the rules to standard output' },
   { name: 'apply', help: 'make the rules, all or none' },
-  { name: 'clean', help: 'remove what --apply made; name the interfaces that it was given' },
+  { name: 'clean', help: 'remove what --apply made' },
   { name: 'cleanup-only', env: 'CLEANUP_ONLY', help: "istio-iptables' name for --clean" },
   { name: 'dry-run', short: 'n', env: 'DRY_RUN', help: 'start no program: print what would be fed to iptables-restore' },
   { name: 'reconcile', env: 'RECONCILE', help: 'replace rules of ours that differ; --apply always does' },
