@@ -19,7 +19,7 @@ const NOT_PASSED_ON: ReadonlySet<string> = new Set(['accept-encoding', 'connecti
 export async function probeHttp(target: ProbeTarget, probe: HttpProbe, headers: IncomingHttpHeaders, ownPort: number): Promise<ProbeOutcome> {
   const { Agent } = await import('undici');
   const { localAddress } = target;
-  const agent = new Agent({ allowH2: false, pipelining: 0, connect: { rejectUnauthorized: false, timeout: probe.timeoutMs, ...(localAddress === undefined ? {} : { localAddress }) } });
+  const agent = new Agent({ allowH2: false, pipelining: 0, connect: { rejectUnauthorized: false, timeout: probe.timeoutMs }, ...(localAddress === undefined ? {} : { localAddress }) });
   try {
     return await follow(agent, new URL(`${probe.scheme}://${hostAndPort(target.address, target.port)}${probe.path}`), passedOn(headers, ownPort, target.port), AbortSignal.timeout(probe.timeoutMs));
   } catch (error) {
