@@ -1,11 +1,12 @@
 /**
- * The one file that touches private parts of net; where one is missing, the public way does the same work.
+ * The one file that touches private parts of net (tls-socket.ts: of tls); where one is missing, the public way does the same work.
  * Accepting: handles become sockets that read into the shared buffer, without the stream that `net.Server` would make
  * first (a third of a short connection's cost). Writing: bytes go to the handle, past the stream's queue and its tick.
  */
 
 import { createServer, Socket, type Server } from 'node:net';
 import { readBuffer } from './read-buffer.ts';
+import { encryptedQueueOf } from './tls-socket.ts';
 
 /** Called for each read with bytes that are reused after the call. */
 export type OnRead = (bytes: Buffer, length: number) => void;
@@ -66,6 +67,12 @@ function adoptPlain(socket: Socket, adopt: Adopt): void {
   socket.on('data', (chunk: Buffer) => onRead(chunk, chunk.length));
 }
 
+/** The system's number of an open socket; undefined on systems without, and once it is closed. */
+export function socketDescriptor(socket: Socket): number | undefined {
+  const descriptor = (socket as unknown as { _handle?: { readonly fd?: number } | null })._handle?.fd;
+  return descriptor === undefined || descriptor < 0 ? undefined : descriptor;
+}
+
 /** libuv's stream handle, as far as writing needs it. */
 interface StreamHandle {
   /** 0 or an error where nothing is left to wait for; from Node 26 on, the request of a write that the kernel did not take whole. */
@@ -91,24 +98,34 @@ export class SocketWriter {
   readonly #socket: Socket;
   readonly #onDrain: () => void;
   readonly #handle: StreamHandle | undefined;
-  /** Writes that the kernel has not taken yet. */
+  /** Of a TLS socket: encrypted bytes that the kernel has not taken. Its writes go the public way, which costs the same there. */
+  readonly #encryptedQueue: (() => number) | undefined;
+  /** Writes that the kernel has not taken yet; for TLS those that are not reported as done. */
   #queued = 0;
+  /** TLS: writes that wait for the one under way. */
+  #behind = 0;
+  /** TLS: `write` said that not everything has left. */
+  #drainOwed = false;
 
   /** `onDrain` is called when everything written has left, after `write` said that it has not. */
   constructor(socket: Socket, onDrain: () => void) {
     this.#socket = socket;
     this.#onDrain = onDrain;
+    this.#encryptedQueue = encryptedQueueOf(socket);
+    if (this.#encryptedQueue !== undefined) return;
     this.#handle = directHandle(socket);
     socket.on('drain', onDrain);
   }
 
   /** Bytes wait in this process because the peer or the kernel does not take them. */
   get pending(): boolean {
+    if (this.#encryptedQueue !== undefined) return this.#behind > 0 || this.#encryptedQueue() > 0;
     return this.#queued > 0 || this.#socket.writableLength > 0;
   }
 
   /** True when `bytes` have been taken and may be reused; false when they belong to the socket until the drain. */
   write(bytes: Buffer): boolean {
+    if (this.#encryptedQueue !== undefined) return this.#writeEncrypted(bytes);
     const handle = this.#handle;
     if (handle === undefined || newRequest === undefined || this.#socket.destroyed) {
       if (!this.#socket.destroyed) this.#socket.write(bytes);
@@ -126,6 +143,28 @@ export class SocketWriter {
     this.#queued++;
     return false;
   }
+
+  /** An idle TLS engine encrypts within the call, a busy one keeps what it is given: a copy. */
+  #writeEncrypted(bytes: Buffer): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed) return true;
+    const busy = this.#queued > 0 || socket.writableLength > 0;
+    this.#queued++;
+    if (busy) this.#behind++;
+    socket.write(busy ? Buffer.from(bytes) : bytes, this.#onEncrypted);
+    if (!this.pending) return true;
+    this.#drainOwed = true;
+    return false;
+  }
+
+  readonly #onEncrypted = (): void => {
+    this.#queued--;
+    if (this.#queued > 0 || this.#socket.destroyed) return;
+    this.#behind = 0;
+    if (!this.#drainOwed) return;
+    this.#drainOwed = false;
+    this.#onDrain();
+  };
 
   #await(request: WriteRequest, handle: StreamHandle, bytes: Buffer): void {
     request.handle = handle;

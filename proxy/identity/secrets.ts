@@ -1,22 +1,30 @@
-/** Every certificate, key and set of authorities that TLS uses: from the workload's folder, from files that resources name, from the snapshot. */
+/** Every certificate, key and set of authorities that TLS uses, from the workload's folder, from files that resources name and from the snapshot; and TLS made with them. */
 
+import { randomBytes } from 'node:crypto';
 import type { SecretConfig } from '../../config/runtime/secret.ts';
 import type { ClientTlsConfig, ServerTlsConfig } from '../../config/runtime/tls.ts';
 import type { Clock } from '../base/clock.ts';
+import { ClientContexts } from './client-contexts.ts';
 import { ClientTls } from './client-tls.ts';
+import type { CertificateFacts } from './peer.ts';
+import type { IdentitySecret, TrustSecret } from './secret.ts';
+import type { WatchFiles } from './secret-files.ts';
+import { SecretStore, type Slot } from './secret-store.ts';
 import { ServerTls } from './server-tls.ts';
+import { SessionCache } from './session-cache.ts';
 
 export interface SecretsDeps {
   readonly clock: Clock;
-  /** Plain sentences for the process log: rotations, and files that were refused with the reason. */
-  readonly onEvent: (level: 'info' | 'warn' | 'error', sentence: string) => void;
+  readonly watch: WatchFiles;
+  /** Plain sentences for the process log: rotations, and secrets that were refused with the reason. */
+  readonly onEvent: (level: 'info' | 'warn', sentence: string) => void;
   /** 32 bytes that all worker processes share, so that a session ticket of one is understood by the others; absent: drawn, for this process alone. */
   readonly ticketSeed?: Buffer;
 }
 
 /** One certificate in use, for `/certs` and the expiration gauges. */
 export interface CertificateView {
-  /** `workload`, `kubernetes://NAMESPACE/NAME` or the file's path; with `ROOTCA` for authorities as in Istio. */
+  /** `workload`, `kubernetes://NAMESPACE/NAME`, `system`, or the file's path. */
   readonly name: string;
   readonly use: 'identity' | 'authority';
   /** File or secret it came from. */
@@ -31,39 +39,75 @@ export interface CertificateView {
   readonly validTo: number;
 }
 
+/** A secret whose newest version was refused at least once, for the stats. */
+export interface SecretStats {
+  readonly name: string;
+  readonly rotationsFailed: number;
+}
+
 export class Secrets {
-  /** Pairs that were refused, so that the old one stayed in use (Envoy's `key_rotation_failed`). */
-  rotationsFailed = 0;
   readonly #deps: SecretsDeps;
+  readonly #store: SecretStore;
+  readonly #ticketSeed: Buffer;
+  readonly #sessions = new SessionCache();
+  readonly #contexts = new ClientContexts();
 
   constructor(deps: SecretsDeps) {
     this.#deps = deps;
+    this.#store = new SecretStore(deps);
+    this.#ticketSeed = deps.ticketSeed ?? randomBytes(32);
   }
 
   /** The snapshot's secrets: at start all, then what a reload changed. */
   apply(changed: readonly SecretConfig[], removed: readonly string[]): void {
-    void changed;
-    void removed;
+    for (const name of removed) this.#store.removeSecret(name);
+    for (const config of changed) this.#store.setSecret(config);
   }
 
-  /** `--certs DIR`. Resolves once its files have been read a first time; missing ones are waited for. */
-  async setWorkload(directory: string): Promise<void> {
-    this.#deps.onEvent('info', directory);
+  /** `--certs DIR`: read when it returns, resolves once its files are watched. Missing ones are waited for. */
+  setWorkload(directory: string): Promise<void> {
+    return this.#store.openWorkload(directory);
   }
 
-  /** For one filter chain; cheap, secrets are read at each handshake. Files it names are watched from now on. */
+  /** For one filter chain. Secrets are looked up when a handshake needs them; files it names are read now and watched from now on. */
   server(config: ServerTlsConfig): ServerTls {
-    return new ServerTls(config);
+    for (const reference of config.identities) this.#store.need(reference, 'identity');
+    if (config.trust !== undefined) this.#store.need(config.trust, 'trust');
+    const { clock } = this.#deps;
+    return new ServerTls(config, { clock, store: this.#store, ticketSeed: this.#ticketSeed, onProblem: this.#onProblem });
   }
 
   /** For one cluster. */
   client(config: ClientTlsConfig): ClientTls {
-    return new ClientTls(config);
+    if (config.identity !== undefined) this.#store.need(config.identity, 'identity');
+    if (config.trust !== undefined) this.#store.need(config.trust, 'trust');
+    const { clock } = this.#deps;
+    return new ClientTls(config, { clock, store: this.#store, contexts: this.#contexts, sessions: this.#sessions, onProblem: this.#onProblem });
   }
 
-  certificates(): readonly CertificateView[] {
-    return [];
+  *certificates(): Iterable<CertificateView> {
+    for (const slot of this.#store.identities()) yield* viewsOf(slot, 'identity');
+    for (const slot of this.#store.trusts()) yield* viewsOf(slot, 'authority');
   }
 
-  close(): void {}
+  *stats(): Iterable<SecretStats> {
+    const failed = new Map<string, number>();
+    for (const slots of [this.#store.identities(), this.#store.trusts()]) {
+      for (const { name, rotationsFailed } of slots) failed.set(name, (failed.get(name) ?? 0) + rotationsFailed);
+    }
+    for (const [name, rotationsFailed] of failed) yield { name, rotationsFailed };
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+
+  readonly #onProblem = (sentence: string): void => this.#deps.onEvent('warn', sentence);
+}
+
+function* viewsOf(slot: Slot<IdentitySecret | TrustSecret>, use: CertificateView['use']): Iterable<CertificateView> {
+  const { secret, name } = slot;
+  if (secret === undefined) return;
+  const shown: readonly CertificateFacts[] = secret.certificates;
+  for (const { serial, uris, dns, ips, validFrom, validTo } of shown) yield { name, use, path: secret.path, serial, uris, dns, ips, validFrom, validTo };
 }

@@ -9,7 +9,8 @@ export interface TlsEvents {
   readonly counters: TlsCounters;
   /**
    * The handshake is over and the peer verified. `socket` (a TLSSocket) replaces the raw one: write to it through SocketWriter, close it with
-   * `end` or `destroy`. The returned function is called with each read's plain bytes, in the shared buffer, from the next tick on.
+   * `end` or `destroy` (with `end` the peer is told by close_notify that nothing is missing). The returned function is called with each read's plain
+   * bytes, in the shared buffer; after a `pause` up to two records (32 KiB) may still come.
    */
   onSecure(socket: Socket, security: ConnectionSecurity): OnRead;
   /** There is no secure connection, and the sockets are destroyed. */

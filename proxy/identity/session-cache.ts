@@ -1,0 +1,34 @@
+/** Sessions of upstream hosts, so that the next connection to one costs less; oldest forgotten first. */
+
+/** About 2 KB each. */
+const MOST_SESSIONS = 2048;
+
+export class SessionCache {
+  readonly #sessions = new Map<string, Buffer>();
+  #generation = 0;
+
+  /** Sessions made with older secrets are forgotten. */
+  find(key: string, generation: number): Buffer | undefined {
+    this.#keepOnly(generation);
+    return this.#sessions.get(key);
+  }
+
+  /** The newest of a key stays: in TLS 1.3 each is meant to be used once (RFC 8446 C.4). */
+  store(key: string, generation: number, session: Buffer): void {
+    this.#keepOnly(generation);
+    if (generation !== this.#generation) return;
+    this.#sessions.delete(key);
+    if (this.#sessions.size >= MOST_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value as string);
+    this.#sessions.set(key, session);
+  }
+
+  forget(key: string): void {
+    this.#sessions.delete(key);
+  }
+
+  #keepOnly(generation: number): void {
+    if (generation <= this.#generation) return;
+    this.#generation = generation;
+    this.#sessions.clear();
+  }
+}
