@@ -99,6 +99,15 @@ export class ListenerStats {
   downstreamCxDrainClose = 0;
   downstreamCxRxBytesTotal = 0;
   downstreamCxTxBytesTotal = 0;
+  /** Connections whose first bytes are looked at, and those that said too little for too long. */
+  downstreamPreCxActive = 0;
+  downstreamPreCxTimeout = 0;
+  /** First bytes that nobody could serve; peers that left before their first bytes told what they speak. */
+  downstreamListenerFilterError = 0;
+  downstreamListenerFilterRemoteClose = 0;
+  /** A PROXY protocol header was missing or wrong. */
+  downstreamCxProxyProtoError = 0;
+  noFilterChainMatch = 0;
   downstreamRqTotal = 0;
   downstreamRqActive = 0;
   downstreamRqCompleted = 0;

@@ -21,11 +21,16 @@ type Counts<Stats> = { readonly [Field in keyof Stats]: number };
 export const CLUSTER_STATS: readonly Stat<ClusterStats>[] = statsOf(new ClusterStats());
 /** `cluster.<name>.outlier_detection.*`, sorted by name. */
 export const OUTLIER_STATS: readonly Stat<OutlierStats>[] = statsOf(new OutlierStats(), 'outlier_detection');
+/** What happens before it is known who speaks with a connection. */
+const BEFORE_HTTP: ReadonlySet<string> = new Set([
+  'downstream_cx_proxy_proto_error', 'downstream_listener_filter_error', 'downstream_listener_filter_remote_close', 'downstream_pre_cx_active', 'downstream_pre_cx_timeout', 'no_filter_chain_match',
+]);
+const ALL_LISTENER_STATS = statsOf(new ListenerStats());
 /** `http.<prefix>.*`, sorted by name. */
-export const HTTP_STATS: readonly Stat<ListenerStats>[] = statsOf(new ListenerStats());
-/** `listener.<address>.*`: the connections only. */
-export const LISTENER_STATS: readonly Stat<ListenerStats>[] = HTTP_STATS.filter(
-  ({ name }) => name === 'downstream_cx_active' || name === 'downstream_cx_total',
+export const HTTP_STATS: readonly Stat<ListenerStats>[] = ALL_LISTENER_STATS.filter(({ name }) => !BEFORE_HTTP.has(name));
+/** `listener.<address>.*`: the connections, and what became of them before HTTP. */
+export const LISTENER_STATS: readonly Stat<ListenerStats>[] = ALL_LISTENER_STATS.filter(
+  ({ name }) => name === 'downstream_cx_active' || name === 'downstream_cx_total' || BEFORE_HTTP.has(name) || name.startsWith('ssl.'),
 );
 
 /** Sets every counter to zero and leaves the gauges, as Envoy's /reset_counters does. */

@@ -14,7 +14,10 @@ t.test('Envoy\'s names come from the fields', async (t) => {
   t.match(named.get('downstream_rq_1xx'), { family: 'downstream_rq', responseClass: '1xx' });
   t.equal(named.get('downstream_cx_destroy_remote_active_rq')?.kind, 'counter', 'active requests at the end of a connection are events');
   t.equal(CLUSTER_STATS.length, Object.keys(new ClusterStats()).length);
-  t.same(LISTENER_STATS.map(({ name }) => name), ['downstream_cx_active', 'downstream_cx_total']);
+  const listener = LISTENER_STATS.map(({ name }) => name);
+  t.same(listener.filter((name) => /_cx_(?:active|total)$/.test(name)), ['downstream_cx_active', 'downstream_cx_total', 'downstream_pre_cx_active']);
+  t.same(listener.filter((name) => !/_cx_|^ssl/.test(name)), ['downstream_listener_filter_error', 'downstream_listener_filter_remote_close', 'no_filter_chain_match']);
+  t.same(HTTP_STATS.filter(({ name }) => /pre_cx|filter/.test(name)), [], 'what comes before HTTP is not of its connection manager');
 });
 
 t.test('reading, use and reset', async (t) => {
