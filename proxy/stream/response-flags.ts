@@ -23,6 +23,8 @@ export const ResponseFlag = {
   OverloadManager: 1 << 18,
   DnsFailure: 1 << 19,
   DurationTimeout: 1 << 20,
+  /** Of a connection passed through. Envoy has one flag for this and for retries, but sets it behind the failure here. */
+  ConnectAttemptsExceeded: 1 << 21,
 } as const;
 
 /**
@@ -41,6 +43,7 @@ const NAMES: readonly (readonly [flag: number, short: string, long: string])[] =
   [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
   [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
   [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
+  [ResponseFlag.ConnectAttemptsExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
   [ResponseFlag.NoRoute, 'NR', 'NoRouteFound'],
   [ResponseFlag.NoCluster, 'NC', 'NoClusterFound'],
   [ResponseFlag.RateLimited, 'RL', 'RateLimited'],

@@ -50,7 +50,7 @@ class Scene {
     this.#t.teardown(() => socket.destroy());
     const [downstream] = await accepted;
     const outcomes: TunnelOutcome[] = [];
-    const tunnel = new Tunnel(downstream, { address: '127.0.0.1', port, cluster: this.cluster, isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
+    const tunnel = new Tunnel(downstream, { cluster: this.cluster, pick: () => this.cluster.pickOriginal('127.0.0.1', port), isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
     downstream.on('data', (bytes: Buffer) => {
       this.#eventClock.tick();
       tunnel.onBytes(bytes, 0, bytes.length);
@@ -175,13 +175,13 @@ t.test('a connect that fails is told as in Envoy, and holds no permit', async (t
   await new Promise((resolve) => gone.close(resolve));
   const refused = await scene.open('hello', port);
   await eventually(() => refused.outcomes.length > 0, 'the refusal');
-  t.strictSame(flagsOf(refused), ['URX,UF']);
+  t.strictSame(flagsOf(refused), ['UF,URX']);
   t.equal(refused.outcomes[0]?.failureReason, 'delayed connect error: Connection refused');
   t.match(scene.cluster.stats, { upstreamCxConnectFail: 1, upstreamCxConnectTimeout: 0, upstreamCxTotal: 1, upstreamCxActive: 0 });
 
   const slow = await scene.open('hello');
   scene.clock.advance(10_000);
-  t.strictSame(flagsOf(slow), ['URX,UF'], 'at the connect timeout');
+  t.strictSame(flagsOf(slow), ['UF,URX'], 'at the connect timeout');
   t.match(scene.cluster.stats, { upstreamCxConnectFail: 2, upstreamCxConnectTimeout: 1, upstreamCxTotal: 2, upstreamCxActive: 0 });
   t.equal(scene.cluster.breaker.connections, 0);
 });

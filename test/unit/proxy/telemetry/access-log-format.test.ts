@@ -111,6 +111,7 @@ t.test('values that only some streams have', async (t) => {
   };
   t.equal(text('%RESPONSE_FLAGS%|%UPSTREAM_TRANSPORT_FAILURE_REASON%|%CONNECTION_TERMINATION_DETAILS%', { info }), 'UF|delayed_connect_error:_Connection_refused|downstream_left');
   t.equal(text('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%', { info: { flags: (1 << 1) | (1 << 6) } }), 'URX,UF UpstreamRetryLimitExceeded,UpstreamConnectionFailure');
+  t.equal(text('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%', { info: { flags: (1 << 1) | (1 << 21) } }), 'UF,URX UpstreamConnectionFailure,UpstreamRetryLimitExceeded', 'of a tunnel');
   t.equal(text('%RESPONSE_FLAGS%', { info: { flags: (1 << 10) | (1 << 12) | (1 << 13) } }), 'DI,FI,DC', 'in Envoy\'s order');
   t.equal(text('%REQUESTED_SERVER_NAME% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_PORT%', { info }), 'reviews.example.com [fd00::1]:80 fd00::1 5000');
   const rewritten: StreamChanges = { request: { path: '/v2/x?q=1', originalPath: '/x?q=1' } };
