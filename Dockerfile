@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first compiles, the second holds what a proxy needs at run time and nothing else.
+# One image for the proxy and for the init container that redirects traffic to it. Two stages: the first compiles, the
+# second holds what they need at run time and nothing else. test/integration/image.test.ts walks these steps.
 ARG NODE_VERSION=24
 
 FROM node:${NODE_VERSION}-bookworm-slim AS build
@@ -14,9 +15,9 @@ COPY config ./config
 RUN npx tsc -p tsconfig.json --sourceMap false && npm prune --omit=dev && rm -rf dist/.tsbuildinfo
 
 FROM node:${NODE_VERSION}-bookworm-slim
-# iptables is for the init container; npm and yarn are for nobody.
+# iptables and ip are for the init container; npm and yarn are for nobody.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends iptables \
+ && apt-get install -y --no-install-recommends iptables iproute2 \
  && rm -rf /var/lib/apt/lists/* /usr/local/lib/node_modules /opt/yarn* /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn*
 WORKDIR /outrider
 COPY --from=build /build/package.json ./
