@@ -50,7 +50,7 @@ class Scene {
     this.#t.teardown(() => socket.destroy());
     const [downstream] = await accepted;
     const outcomes: TunnelOutcome[] = [];
-    const tunnel = new Tunnel(downstream, { cluster: this.cluster, pick: () => this.cluster.pickOriginal('127.0.0.1', port), isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
+    const tunnel = new Tunnel(downstream, { address: '127.0.0.1', port, cluster: this.cluster, isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
     downstream.on('data', (bytes: Buffer) => {
       this.#eventClock.tick();
       tunnel.onBytes(bytes, 0, bytes.length);
