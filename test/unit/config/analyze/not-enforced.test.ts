@@ -71,6 +71,10 @@ t.test('DestinationRule', async (t) => {
   for (const text of enforced) t.strictSame(policy(text), [], text);
   const cases: readonly (readonly [string, string])[] = [
     ['connectionPool: {http: {h2UpgradePolicy: UPGRADE}}', 'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy: upstream connections are HTTP/1.1'],
+    ['connectionPool: {http: {useClientProtocol: true}}', 'spec.trafficPolicy.connectionPool.http.useClientProtocol: upstream connections are HTTP/1.1'],
+    ['connectionPool: {http: {maxConcurrentStreams: 5}}', 'spec.trafficPolicy.connectionPool.http.maxConcurrentStreams: upstream connections are HTTP/1.1'],
+    ['connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}', 'spec.trafficPolicy.connectionPool.http.http2KeepAlive: upstream connections are HTTP/1.1'],
+    ['loadBalancer: {backendUtilization: {}}', 'spec.trafficPolicy.loadBalancer.backendUtilization: endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set'],
     ['loadBalancer: {zoneAwareLbSetting: {enabled: true}}', 'spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: endpoints of all zones are used alike'],
     ['tls: {mode: ISTIO_MUTUAL}', 'spec.trafficPolicy.tls: requests are sent in plain text'],
     ['tunnel: {targetHost: a.b, targetPort: 80}', 'spec.trafficPolicy.tunnel: connections are made directly'],
