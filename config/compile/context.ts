@@ -14,6 +14,7 @@ import type { HashPolicies } from './hash-policy.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { MeshService } from './mesh-service.ts';
 import type { NodeOptions } from './node.ts';
+import type { PeerAuthentications } from './peer-authentication.ts';
 import type { ClientPlace } from './placed-endpoints.ts';
 import type { DefaultRetries } from './retry.ts';
 import type { CompileTrace } from './trace.ts';
@@ -37,6 +38,7 @@ export interface CompileContext {
   /** Where this proxy is. */
   readonly place: ClientPlace;
   readonly policies: ClusterPolicies;
+  readonly peerAuthentications: PeerAuthentications;
   readonly retries: DefaultRetries;
   readonly hashPolicies: HashPolicies;
   readonly reuse: Reuse;

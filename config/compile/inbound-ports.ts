@@ -4,7 +4,8 @@ import type { CompileContext } from './context.ts';
 import { isEmpty, selects } from './labels.ts';
 import { problemAt } from './located.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
-import { httpPorts } from './mesh-service.ts';
+import type { Protocol } from './protocol.ts';
+import { isHttp } from './protocol.ts';
 import { namedPort } from './workloads.ts';
 
 export interface InboundPort {
@@ -12,16 +13,21 @@ export interface InboundPort {
   readonly port: MeshPort;
   /** Where the local application listens. */
   readonly targetPort: number;
+  /** What the first (oldest) service that leads there says is spoken. */
+  readonly protocol: Protocol;
 }
 
-/** HTTP ports, one for each local port: of services that share one the first (oldest) names it. */
+/** One for each local port: of services that share one the first names it, before all the first that routes HTTP to it. */
 export function inboundPorts(context: CompileContext): readonly InboundPort[] {
   const byTarget = new Map<number, InboundPort>();
   for (const service of context.allServices) {
     if (!isBehind(service, context)) continue;
-    for (const port of httpPorts(service)) {
+    for (const port of service.ports) {
       const targetPort = localPort(service, port, context);
-      if (targetPort !== undefined && !byTarget.has(targetPort)) byTarget.set(targetPort, { service, port, targetPort });
+      if (targetPort === undefined) continue;
+      const known = byTarget.get(targetPort);
+      if (known === undefined) byTarget.set(targetPort, { service, port, targetPort, protocol: port.protocol });
+      else if (isHttp(port.protocol) && !isHttp(known.port.protocol)) byTarget.set(targetPort, { service, port, targetPort, protocol: known.protocol });
     }
   }
   return [...byTarget.values()];

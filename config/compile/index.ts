@@ -17,6 +17,7 @@ import { meshSettings } from './mesh.ts';
 import type { NodeOptions } from './node.ts';
 import { nodeConfig } from './node.ts';
 import { outboundParts } from './outbound.ts';
+import { peerAuthentications } from './peer-authentication.ts';
 import { defaultRetries } from './retry.ts';
 import { createReuse } from './reuse.ts';
 import { meshServices } from './services.ts';
@@ -78,6 +79,7 @@ function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileConte
     endpoints: endpointSource(snapshot, workloads, { nodeName, mode }),
     place: clientPlace(snapshot, workloads, node),
     policies: clusterPolicies(mesh),
+    peerAuthentications: peerAuthentications(snapshot.peerAuthentications, rootNamespace),
     retries: defaultRetries(mesh),
     hashPolicies: hashPolicies({ rules, mesh, mode }),
   };

@@ -9,12 +9,13 @@ import type { InboundPort } from './inbound-ports.ts';
 import { inboundPorts } from './inbound-ports.ts';
 import { boundListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
-import { inboundTable, localCluster } from './local-application.ts';
+import { inboundTable, localCluster, serviceChains } from './local-application.ts';
 import type { Located, Place } from './located.ts';
 import { below, originAt } from './located.ts';
+import { UNKNOWN_TABLE } from './names.ts';
 import { nodeAddress } from './node.ts';
 import type { Protocol } from './protocol.ts';
-import { isHttp, writtenProtocol } from './protocol.ts';
+import { isDeclaredHttp, isHttp, writtenProtocol } from './protocol.ts';
 import type { SidecarScope } from './sidecar-scope.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
 import { effectivePolicy } from './traffic-policy.ts';
@@ -34,7 +35,7 @@ export function ingressServices(context: CompileContext, { sidecar }: SidecarSco
   const listeners: ListenerConfig[] = [];
   for (const [index, listener] of written.entries()) {
     const protocol = writtenProtocol(listener.port.protocol);
-    if (protocol === undefined || !isHttp(protocol)) continue;
+    if (protocol === undefined) continue;
     const place = { source: sidecar.source, path: ['spec', 'ingress', index] };
     const policy = servicePolicy(behind.find(({ targetPort }) => targetPort === listener.port.number), context);
     const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place) ?? policy.connectionPool;
@@ -42,11 +43,19 @@ export function ingressServices(context: CompileContext, { sidecar }: SidecarSco
     if (service === undefined) continue;
     services.push(service);
     if (listener.captureMode !== 'NONE') continue;
-    const { number } = listener.port;
-    const routing = { kind: 'table', table: service.table.name, port: number } as const;
-    listeners.push(boundListener({ direction: 'inbound', address: listener.bind ?? nodeAddress(context.node), port: number, routing, origin: originAt(place) }, context));
+    listeners.push(boundIngress(service, listener.bind ?? nodeAddress(context.node), place, context));
   }
   return { services, listeners };
+}
+
+/** Plain HTTP needs no chains to be told apart, unless there is TLS to take. */
+function boundIngress(service: InboundService, address: string, place: Place, context: CompileContext): ListenerConfig {
+  const { ports: [port], protocol, table, ownTls } = service;
+  const routing = { kind: 'table', table: table?.name ?? UNKNOWN_TABLE, port } as const;
+  const listener = boundListener({ direction: 'inbound', address, port, routing, origin: originAt(place) }, context);
+  const { mode } = context.peerAuthentications.modeOf(context.node, port);
+  const takesTls = ownTls !== undefined || mode === 'STRICT' || (mode === 'PERMISSIVE' && context.node.hasIdentity === true);
+  return isDeclaredHttp(protocol) && !takesTls ? listener : { ...listener, chains: serviceChains(service, context, false) };
 }
 
 interface IngressDetails {
@@ -68,7 +77,8 @@ function ingressService(listener: IstioIngressListener, { place, protocol, pool,
   if (target === undefined) return undefined;
   const origin = originAt(place);
   const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, retryBudget: budget, origin }, context);
-  return { ports: [number], table: inboundTable({ name: cluster.name, servicePort: number, retry: context.retries.inbound(protocol), origin }), cluster };
+  const table = isHttp(protocol) ? inboundTable({ name: cluster.name, servicePort: number, retry: context.retries.inbound(protocol), origin }) : undefined;
+  return { ports: [number], protocol, table, cluster };
 }
 
 /** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */

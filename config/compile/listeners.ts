@@ -1,14 +1,20 @@
 /** Listeners of a sidecar: the two capture listeners, and those a Sidecar binds by itself. */
 
-import type { HttpListenerConfig, ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
+import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
 import type { Origin } from '../runtime/origin.ts';
 import type { CompileContext } from './context.ts';
+import { sidecarHttp } from './filter-chains.ts';
 import { listenerName } from './names.ts';
 
+export interface CaptureListener extends Pick<ListenerConfig, 'routing' | 'chains' | 'defaultChain' | 'detectionTimeoutMs'> {
+  readonly name: 'virtualOutbound' | 'virtualInbound';
+  readonly port: number;
+}
+
 /** Where intercepted traffic arrives; without interception, what applications use as their HTTP proxy. */
-export function captureListener(name: 'virtualOutbound' | 'virtualInbound', port: number, routing: RoutingConfig, context: CompileContext): ListenerConfig {
+export function captureListener({ name, port, routing, ...chains }: CaptureListener, context: CompileContext): ListenerConfig {
   const direction = name === 'virtualOutbound' ? 'outbound' : 'inbound';
-  return { name, direction, bind: { address: context.node.bindAddress, port }, routing, http: sidecarHttp(context) };
+  return { name, direction, bind: { address: context.node.bindAddress, port }, routing, http: sidecarHttp(context.mesh), usesOriginalDestination: true, ...chains };
 }
 
 export interface BoundListener {
@@ -22,10 +28,6 @@ export interface BoundListener {
 
 export function boundListener({ direction, address, port, routing, origin }: BoundListener, context: CompileContext): ListenerConfig {
   const bind = { address, port: context.node.portMap[port] ?? port };
-  return { name: listenerName(address, port), direction, bind, declaredPort: port, routing, http: sidecarHttp(context), origin };
+  return { name: listenerName(address, port), direction, bind, declaredPort: port, routing, http: sidecarHttp(context.mesh), origin };
 }
 
-/** A sidecar trusts the forwarding headers it gets: the application beside it, or another sidecar, wrote them. */
-function sidecarHttp({ mesh }: CompileContext): HttpListenerConfig {
-  return { useRemoteAddress: false, numTrustedProxies: 0, pathNormalization: mesh.pathNormalization };
-}

@@ -1,21 +1,51 @@
 /** The application beside a sidecar as the data path reaches it: one cluster and one route table for each local port. */
 
 import type { ClusterConfig } from '../runtime/cluster.ts';
+import type { FilterChainConfig } from '../runtime/filter-chain.ts';
 import type { Origin } from '../runtime/origin.ts';
 import type { RetryConfig } from '../runtime/retry.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
+import type { ServerTlsConfig } from '../runtime/tls.ts';
 import type { CompileContext } from './context.ts';
-import { inboundCluster } from './names.ts';
+import { clusterRoute, httpNetwork, sidecarHttp, tcpNetwork } from './filter-chains.ts';
+import { inboundChains } from './inbound-chains.ts';
+import { inboundTls } from './mesh-tls.ts';
+import { inboundCluster, listenerName } from './names.ts';
 import { MATCH_ALL } from './route-match.ts';
+import type { Protocol } from './protocol.ts';
+import { isDeclaredHttp } from './protocol.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
 import { NOTHING_SET } from './traffic-policy.ts';
 
-/** One local port with the route table that leads to it. */
+/** One local port with what leads to it. */
 export interface InboundService {
   /** Ports a request may have been meant for: first the local one, then the service's. */
   readonly ports: readonly [local: number, ...others: readonly number[]];
-  readonly table: RouteTableConfig;
+  /** What clients speak, once TLS is terminated. */
+  readonly protocol: Protocol;
+  /** Undefined where requests are not told apart. */
+  readonly table: RouteTableConfig | undefined;
   readonly cluster: ClusterConfig;
+  /** TLS of clients outside the mesh, which a Sidecar terminates on this port. */
+  readonly ownTls?: ServerTlsConfig;
+}
+
+/** How the port is reached through the capture listener, or (`ofPort` false) by a listener of its own. */
+export function serviceChains(service: InboundService, context: CompileContext, ofPort = true): readonly FilterChainConfig[] {
+  const { ports: [port], protocol, table, cluster, ownTls } = service;
+  const { node, mesh, peerAuthentications } = context;
+  const { origin, connectionPool } = cluster;
+  const idleTimeoutMs = connectionPool?.tcpIdleTimeoutMs;
+  const written = { ...(origin !== undefined && { origin }) };
+  const tcp = tcpNetwork(clusterRoute(cluster.name, { port: cluster.port, ...(idleTimeoutMs !== undefined && { idleTimeoutMs }), ...written }));
+  const http = table === undefined ? tcp : httpNetwork(table.name, port, sidecarHttp(mesh));
+  const target = { name: listenerName('0.0.0.0', port), ...(ofPort && { destinationPort: port }), speaks: speaks(protocol), http, tcp, ...(ownTls !== undefined && { ownTls }), ...written };
+  return inboundChains(target, peerAuthentications.modeOf(node, port), inboundTls(node.trustDomain, mesh));
+}
+
+function speaks(protocol: Protocol): 'HTTP' | 'TCP' | 'AUTO' {
+  if (protocol === 'AUTO') return 'AUTO';
+  return isDeclaredHttp(protocol) ? 'HTTP' : 'TCP';
 }
 
 export interface InboundTable {

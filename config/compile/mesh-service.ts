@@ -2,6 +2,7 @@
 
 import type { Resource, ResourceSource } from '../load/types.ts';
 import type { Path } from '../resources/finding.ts';
+import type { Place } from './located.ts';
 import type { ServiceEntrySpec } from '../resources/service-entry.ts';
 import type { ServiceSpec } from '../resources/service.ts';
 import type { Protocol } from './protocol.ts';
@@ -16,6 +17,8 @@ export interface MeshService {
   readonly ports: readonly MeshPort[];
   /** Virtual IPs that a request may name as its Host. */
   readonly addresses: readonly string[];
+  /** CIDR blocks of a ServiceEntry's addresses: every address in them is the service's. */
+  readonly ranges?: readonly string[];
   /** How a client finds endpoints; NONE = the address the downstream asked for. */
   readonly resolution: 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'NONE';
   /** Kubernetes Service without cluster IP: its pods' own DNS names are hosts too. */
@@ -45,6 +48,17 @@ export interface MeshPort {
   readonly protocol: Protocol;
   /** Number, or name of a container port. */
   readonly target: number | string;
+}
+
+/** Where the port is written. */
+export function portPlace({ source, declared }: MeshService, { number }: MeshPort): Place {
+  if (declared.kind === 'Service') return { source, path: portPath((declared.spec.ports ?? []).findIndex(({ port }) => port === number)) };
+  const entry = declared.entries.find(({ spec }) => spec.ports?.some((port) => port.number === number));
+  return { source: entry?.source ?? source, path: portPath(entry?.spec.ports?.findIndex((port) => port.number === number) ?? -1) };
+}
+
+function portPath(index: number): Path {
+  return index === -1 ? ['spec', 'ports'] : ['spec', 'ports', index];
 }
 
 /** Ports that virtual hosts are made for. */

@@ -1,7 +1,7 @@
 /** MeshConfig with Istio's defaults filled in (istio-api.md section 12): what the other compile steps ask of the mesh. */
 
 import type { Resource } from '../load/types.ts';
-import type { MeshConfigSpec, PathNormalization } from '../resources/mesh-config.ts';
+import type { MeshConfigSpec, MeshTls, PathNormalization } from '../resources/mesh-config.ts';
 import type { Destination } from '../resources/messages.ts';
 import type { ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, TcpKeepalive } from '../resources/traffic-policy/types.ts';
 import type { HttpRetry } from '../resources/virtual-service/types.ts';
@@ -13,6 +13,14 @@ export interface MeshSettings {
   readonly outboundPolicy: OutboundPolicy;
   readonly inboundPolicy: 'PASSTHROUGH' | 'LOCALHOST';
   readonly autoMtls: boolean;
+  /** Besides the workload's own: identities of these are the mesh's too. */
+  readonly trustDomainAliases: readonly string[];
+  /** TLS between sidecars. */
+  readonly meshTls: MeshTls;
+  /** TLS with everybody else. */
+  readonly tlsDefaults: MeshTls;
+  /** How long the first bytes are waited for, milliseconds; 0: without limit. */
+  readonly detectionTimeoutMs: number;
   /** Milliseconds. */
   readonly connectTimeoutMs: number;
   readonly defaultConnectionPool: ConnectionPoolSettings | undefined;
@@ -49,6 +57,10 @@ export function meshSettings(meshConfig: Resource<MeshConfigSpec> | undefined): 
     outboundPolicy: outboundPolicy(spec),
     inboundPolicy: spec.inboundTrafficPolicy?.mode ?? 'PASSTHROUGH',
     autoMtls: spec.enableAutoMtls ?? true,
+    trustDomainAliases: spec.trustDomainAliases ?? [],
+    meshTls: spec.meshMTLS ?? {},
+    tlsDefaults: spec.tlsDefaults ?? {},
+    detectionTimeoutMs: spec.protocolDetectionTimeout ?? 0,
     connectTimeoutMs: spec.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_MS,
     defaultConnectionPool: spec.defaultTrafficPolicy?.connectionPool,
     defaultOutlierDetection: spec.defaultTrafficPolicy?.outlierDetection,

@@ -6,6 +6,9 @@ export const PASSTHROUGH_CLUSTER = 'PassthroughCluster';
 export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster';
 export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster';
 
+/** Table of requests for a port that no service has. */
+export const UNKNOWN_TABLE = 'unknown';
+
 /** VirtualService `gateways` word for all sidecars; never qualified. */
 export const MESH_GATEWAY = 'mesh';
 

@@ -1,26 +1,24 @@
 /** The client side of a sidecar: route tables by port, the capture listener, and Sidecar listeners bound as written. */
 
-import { isIP } from 'node:net';
-import type { ListenerConfig } from '../runtime/listener.ts';
+import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../runtime/route.ts';
 import { fixedClusters, outboundClusters } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
 import { destinationCluster } from './destination.ts';
 import { isWildcard, mostSpecific } from './host-match.ts';
-import { boundListener, captureListener } from './listeners.ts';
-import { originAt } from './located.ts';
-import { MESH_GATEWAY, PASSTHROUGH_CLUSTER } from './names.ts';
+import { loopChain } from './filter-chains.ts';
+import { captureListener } from './listeners.ts';
+import { BLACK_HOLE_CLUSTER, MESH_GATEWAY, PASSTHROUGH_CLUSTER, UNKNOWN_TABLE } from './names.ts';
+import { outboundListeners } from './outbound-listeners.ts';
 import { isHttp, writtenProtocol } from './protocol.ts';
 import { MATCH_ALL } from './route-match.ts';
 import type { CompiledRoutes } from './routes.ts';
 import { compileRoutes } from './routes.ts';
 import type { EgressScope, SidecarScope } from './sidecar-scope.ts';
+import { unknownTrafficChain, unknownTrafficOrigin } from './unknown-traffic.ts';
 import { outboundPorts, outboundVirtualHosts } from './virtual-hosts.ts';
 import type { PreparedVirtualService } from './virtual-services.ts';
 import { VirtualServiceIndex } from './virtual-services.ts';
-
-/** Table of requests for a port that no service has. */
-export const UNKNOWN_TABLE = 'unknown';
 
 const HTTP_PORT = 80;
 
@@ -29,31 +27,40 @@ export function outboundParts(context: CompileContext, scope: SidecarScope): Con
   const clusters = [...outboundClusters({ ...context, services: scope.services }), ...fixedClusters(context)];
   const catchAll = catchAllHost(context, scope);
   const egress = scope.egress.map((egressScope) => egressParts(egressScope, scope, context, catchAll));
+  const listeners = outboundListeners(egress.map(({ ports, tables }) => new Map(tables.map((table, position) => [ports[position] as number, table]))), scope, context);
   const captured = Object.fromEntries(egress.flatMap(({ ports, tables }) => tables.map(({ name }, position) => [String(ports[position]), name])));
-  const capture: ListenerConfig[] = node.outboundPort === 'off' ? [] : [captureListener('virtualOutbound', node.outboundPort, { kind: 'by-port', tables: captured, unknown: UNKNOWN_TABLE }, context)];
+  const capture: ListenerConfig[] = node.outboundPort === 'off' ? [] : [outboundCapture(node.outboundPort, { kind: 'by-port', tables: captured, unknown: UNKNOWN_TABLE }, scope, context)];
   return {
-    listeners: [...capture, ...egress.flatMap(({ listeners }) => listeners)],
-    tables: [...egress.flatMap(({ tables }) => tables), { name: UNKNOWN_TABLE, virtualHosts: [context.reuse.virtualHosts(UNKNOWN_TABLE)(catchAll)] }],
+    listeners: [...capture, ...listeners.bound],
+    // Only the capture listener hands connections to them.
+    virtualListeners: node.outboundPort === 'off' ? [] : listeners.virtual,
+    tables: [...egress.flatMap(({ tables }) => tables), ...listeners.tables, { name: UNKNOWN_TABLE, virtualHosts: [context.reuse.virtualHosts(UNKNOWN_TABLE)(catchAll)] }],
     clusters,
   };
+}
+
+/** Connections that no virtual listener is for follow the policy for unknown destinations, those to the listener itself would go round for ever. */
+function outboundCapture(port: number, routing: RoutingConfig, scope: SidecarScope, context: CompileContext): ListenerConfig {
+  const defaultChain = unknownTrafficChain('virtualOutbound-catchall-tcp', context, scope);
+  const chains = port === 0 ? [] : [loopChain('virtualOutbound-blackhole', port, BLACK_HOLE_CLUSTER)];
+  return captureListener({ name: 'virtualOutbound', port, routing, chains, defaultChain }, context);
 }
 
 interface EgressParts {
   /** Destination port of each table. */
   readonly ports: readonly number[];
   readonly tables: readonly RouteTableConfig[];
-  readonly listeners: readonly ListenerConfig[];
 }
 
 function egressParts(egress: EgressScope, scope: SidecarScope, context: CompileContext, catchAll: VirtualHostConfig): EgressParts {
   const written = egress.listener?.port;
-  if (written !== undefined && !isHttp(writtenProtocol(written.protocol) ?? 'TCP')) return { ports: [], tables: [], listeners: [] };
+  if (written !== undefined && !isHttp(writtenProtocol(written.protocol) ?? 'TCP')) return { ports: [], tables: [] };
   // A port with a listener of its own is that listener's alone.
   const others = new Set(scope.egress.flatMap(({ listener }) => (listener?.port === undefined ? [] : [listener.port.number])));
   const ports = written === undefined ? [...portsOf(egress)].filter((port) => !others.has(port)) : [written.number];
   ports.sort((a, b) => a - b);
   const tables = ports.map(tableBuilder(egress, scope, context, catchAll));
-  return { ports, tables, listeners: boundListeners(egress, scope, { ports, tables }, context) };
+  return { ports, tables };
 }
 
 /** Ports of HTTP services, and 80 where a VirtualService names a host that is no service or has no port, or a wildcard, which may cover such hosts. */
@@ -98,26 +105,12 @@ function cachedRoutes(port: number, scope: SidecarScope, context: CompileContext
   };
 }
 
-/** A Sidecar egress listener with captureMode NONE is dialled by the application itself. Without a port it stands for every port. */
-function boundListeners(egress: EgressScope, scope: SidecarScope, { ports, tables }: Pick<EgressParts, 'ports' | 'tables'>, context: CompileContext): readonly ListenerConfig[] {
-  const { listener, index } = egress;
-  if (listener?.captureMode !== 'NONE' || scope.sidecar === undefined) return [];
-  const place = { source: scope.sidecar.source, path: ['spec', 'egress', index] };
-  const address = listener.bind ?? '127.0.0.1';
-  // Unix sockets are not served; the analysis says so.
-  if (isIP(address) === 0) return [];
-  return tables.map(({ name }, position) => {
-    const port = ports[position] as number;
-    return boundListener({ direction: 'outbound', address, port, routing: { kind: 'table', table: name, port }, origin: originAt(place) }, context);
-  });
-}
-
 /** What becomes of hosts that nobody declared: passed through, sent to the egress proxy, or refused with 502. Istio retries none of it. */
-function catchAllHost({ node, mesh }: CompileContext, { sidecar, outboundPolicy, services }: SidecarScope): VirtualHostConfig {
+function catchAllHost(context: CompileContext, scope: SidecarScope): VirtualHostConfig {
+  const { node } = context;
+  const { outboundPolicy, services } = scope;
+  const written = unknownTrafficOrigin(context, scope);
   const { mode, egressProxy } = outboundPolicy;
-  const ofSidecar = sidecar?.spec.outboundTrafficPolicy === undefined ? undefined : { source: sidecar.source, path: ['spec', 'outboundTrafficPolicy'] };
-  const place = ofSidecar ?? mesh.placeOf('outboundTrafficPolicy');
-  const written = { ...(place !== undefined && { origin: originAt(place) }) };
   if (mode === 'REGISTRY_ONLY') return catchAll('block_all', { kind: 'direct', status: 502 }, written);
   const destinations = { clusterDomain: node.clusterDomain, listenerPort: 0, service: (host: string) => services.get(host) };
   const target = egressProxy === undefined ? { cluster: PASSTHROUGH_CLUSTER, host: '', port: 0, subset: '' } : destinationCluster(egressProxy, node.namespace, destinations);

@@ -94,12 +94,14 @@ function entryServices(entries: readonly Resource<ServiceEntrySpec>[], mesh: Mes
 function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: MeshSettings): MeshService {
   const { metadata, spec, source } = entry;
   const distribution = trafficDistribution(undefined, metadata.annotations);
+  const { addresses, ranges } = entryAddresses(spec.addresses ?? []);
   return {
     host,
     name: host,
     namespace: metadata.namespace,
     ports: (spec.ports ?? []).flatMap(entryPort),
-    addresses: (spec.addresses ?? []).filter((address) => isIP(address) !== 0),
+    addresses,
+    ...(ranges.length > 0 && { ranges }),
     resolution: entryResolution(spec.resolution),
     headless: false,
     external: spec.location !== 'MESH_INTERNAL',
@@ -108,6 +110,12 @@ function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: Mes
     source,
     declared: { kind: 'ServiceEntry', entries: [entry] },
   };
+}
+
+/** A block of one address is that address. */
+function entryAddresses(written: readonly string[]): { readonly addresses: readonly string[]; readonly ranges: readonly string[] } {
+  const plain = written.map((address) => address.replace(/(?<=\.\d+)\/32$|(?<=:.*)\/128$/, ''));
+  return { addresses: plain.filter((address) => isIP(address) !== 0), ranges: plain.filter((address) => address.includes('/')) };
 }
 
 function entryPort(port: NonNullable<ServiceEntrySpec['ports']>[number]): readonly MeshPort[] {
@@ -125,11 +133,13 @@ function entryResolution(resolution: ServiceEntrySpec['resolution']): MeshServic
 function mergeEntries(older: MeshService, newer: MeshService): MeshService {
   if (older.resolution !== newer.resolution || older.declared.kind === 'Service' || newer.declared.kind === 'Service') return older;
   const known = new Set(older.ports.map((port) => port.number));
+  const ranges = [...new Set([...(older.ranges ?? []), ...(newer.ranges ?? [])])];
   const added = newer.ports.filter((port) => !known.has(port.number));
   return {
     ...older,
     ports: [...older.ports, ...added],
     addresses: [...new Set([...older.addresses, ...newer.addresses])],
+    ...(ranges.length > 0 && { ranges }),
     declared: { kind: 'ServiceEntry', entries: [...older.declared.entries, ...newer.declared.entries] },
   };
 }

@@ -6,7 +6,7 @@ import type { VirtualServiceSpec } from '../resources/virtual-service.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import type { HttpRule } from './http-rule.ts';
 import { delegatedRules } from './delegates.ts';
-import { isWildcard, mostSpecific } from './host-match.ts';
+import { isWildcard, mostSpecific, overlaps, wildcardsOver } from './host-match.ts';
 import type { MeshSettings } from './mesh.ts';
 import { writtenMirrors } from './mirrors.ts';
 import { MESH_GATEWAY, resolveGateway, resolveHost } from './names.ts';
@@ -85,6 +85,31 @@ export class VirtualServiceIndex {
     const named = this.#exact.get(host);
     if (named === undefined) this.#exact.set(host, [virtualService]);
     else named.push(virtualService);
+  }
+}
+
+/** VirtualServices by the hosts they name, for asking which of them have a say about a host at all. */
+export class HostIndex<T extends Pick<PreparedVirtualService, 'hosts'>> {
+  readonly #ordered: readonly T[];
+  readonly #byHost = new Map<string, number[]>();
+
+  constructor(ordered: readonly T[]) {
+    this.#ordered = ordered;
+    for (const [position, { hosts }] of ordered.entries()) {
+      for (const host of new Set(hosts)) {
+        const positions = this.#byHost.get(host);
+        if (positions === undefined) this.#byHost.set(host, [position]);
+        else positions.push(position);
+      }
+    }
+  }
+
+  /** Every one that names `host` or a wildcard over it, in order of precedence; for a wildcard those below it too. */
+  over(host: string): readonly T[] {
+    if (this.#ordered.length === 0) return [];
+    if (isWildcard(host)) return this.#ordered.filter(({ hosts }) => hosts.some((candidate) => overlaps(candidate, host)));
+    const positions = new Set([host, ...wildcardsOver(host, true)].flatMap((name) => this.#byHost.get(name) ?? []));
+    return [...positions].sort((a, b) => a - b).map((position) => this.#ordered[position] as T);
   }
 }
 

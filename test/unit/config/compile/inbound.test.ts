@@ -75,7 +75,7 @@ t.test('Sidecar ingress', async (t) => {
   t.same(config.listeners.length, 2, 'captured, not bound');
   const bound = ingress([{ port: port(9080), bind: '127.0.0.1', captureMode: 'NONE', defaultEndpoint: '127.0.0.1:8080' }]);
   t.match(bound.listeners.at(-1), { name: '127.0.0.1_9080', direction: 'inbound', bind: { address: '127.0.0.1', port: 9080 }, declaredPort: 9080, routing: { kind: 'table', table: 'inbound|9080||', port: 9080 } });
-  t.notOk(ingress([{ port: port(9080, 'TCP') }]).clusters['inbound|9080||'], 'TCP is not HTTP');
+  t.notOk(ingress([{ port: port(9080, 'TCP') }]).routeTables['inbound|9080||'], 'TCP is not HTTP');
   t.notOk(ingress([{ port: port(9080), defaultEndpoint: 'unix:///run/x' }]).clusters['inbound|9080||'], 'unix sockets are not connected to');
   const pooled = ingress([{ port: port(1), connectionPool: { tcp: { connectTimeout: '1s' } } }, { port: port(2) }], { inboundConnectionPool: { tcp: { connectTimeout: '2s' } } });
   t.same([1, 2].map((number) => cluster(pooled, `inbound|${number}||`).connectTimeoutMs), [1000, 2000]);

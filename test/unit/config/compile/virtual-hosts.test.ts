@@ -209,10 +209,10 @@ t.test('Sidecar egress listeners', async (t) => {
   ], { portMap: { 9080: 0 } });
   t.same(config.routeTables['9080']?.virtualHosts.map(({ name }) => name), ['b.default.svc.cluster.local:9080', 'allow_any']);
   t.same(config.routeTables['80']?.virtualHosts.map(({ name }) => name), ['a.default.svc.cluster.local:80', 'allow_any'], 'a port with a listener of its own has its imports alone');
-  t.same(config.listeners.map(({ name }) => name), ['virtualOutbound', '127.0.0.1_9080', 'virtualInbound'], 'captureMode NONE is bound; TCP is not HTTP');
-  t.match(config.listeners[1], { direction: 'outbound', bind: { address: '127.0.0.1', port: 0 }, declaredPort: 9080, routing: { kind: 'table', table: '9080', port: 9080 }, origin: { resource: 'Sidecar default/s' } });
+  t.same(config.listeners.map(({ name }) => name), ['virtualOutbound', '127.0.0.1_5432', '127.0.0.1_9080', 'virtualInbound'], 'captureMode NONE is bound');
+  t.match(config.listeners[2], { direction: 'outbound', bind: { address: '127.0.0.1', port: 0 }, declaredPort: 9080, routing: { kind: 'table', table: '9080', port: 9080 }, origin: { resource: 'Sidecar default/s' } });
   const every = compiled([...services, istio('Sidecar', 's', { egress: [{ captureMode: 'NONE', hosts: ['*/*'] }] })]);
-  t.same(every.listeners.map(({ name }) => name), ['virtualOutbound', '127.0.0.1_80', '127.0.0.1_9080', 'virtualInbound'], 'without a port: every port');
+  t.same(every.listeners.map(({ name }) => name), ['virtualOutbound', '127.0.0.1_80', '127.0.0.1_5432', '127.0.0.1_9080', 'virtualInbound'], 'without a port: every port');
 });
 
 t.test('capture listeners can be off', async (t) => {

@@ -1,0 +1,42 @@
+/** Requests that reach the inbound capture listener without interception: plain HTTP, by the port they name. */
+
+import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
+import type { RouteTableConfig } from '../runtime/route.ts';
+import type { CompileContext } from './context.ts';
+import type { InboundService } from './local-application.ts';
+import { MATCH_ALL } from './route-match.ts';
+
+/** Answers what came in plain text for a port that requires mutual TLS. */
+const TLS_REQUIRED_TABLE = 'inbound|mtls-required';
+
+/** Without interception nobody knows which port was meant; where there is only one there is nothing to choose. */
+export function inboundRouting({ services, passthrough }: { readonly services: readonly InboundService[]; readonly passthrough: RouteTableConfig }, { node, peerAuthentications }: CompileContext): RoutingConfig {
+  const isStrict = (port?: number): boolean => peerAuthentications.modeOf(node, port).mode === 'STRICT';
+  const routed = services.flatMap(({ ports, table }) => (table === undefined ? [] : [{ ports, table: isStrict(ports[0]) ? TLS_REQUIRED_TABLE : table.name }]));
+  const tables: Record<string, string> = {};
+  // A local port wins over a service port of the same number: that is where the application listens.
+  for (const { ports, table } of routed) tables[ports[0]] ??= table;
+  for (const { ports, table } of routed) for (const port of ports) tables[port] ??= table;
+  // What bytes a port takes is not known here, that it takes no plain ones is.
+  for (const port of [...services.map(({ ports: [local] }) => local), ...peerAuthentications.portsOf(node)]) if (isStrict(port)) tables[port] ??= TLS_REQUIRED_TABLE;
+  const [only, ...others] = routed;
+  return { kind: 'by-port', tables, unknown: only !== undefined && others.length === 0 ? only.table : isStrict() ? TLS_REQUIRED_TABLE : passthrough.name };
+}
+
+/** The table itself, where a listener leads to it. */
+export function tlsRequiredTable(listeners: readonly ListenerConfig[]): readonly RouteTableConfig[] {
+  const isNamed = ({ routing }: ListenerConfig): boolean => routing.kind === 'by-port' && [routing.unknown, ...Object.values(routing.tables)].includes(TLS_REQUIRED_TABLE);
+  return listeners.some(isNamed) ? [TLS_REQUIRED] : [];
+}
+
+const TLS_REQUIRED: RouteTableConfig = {
+  name: TLS_REQUIRED_TABLE,
+  virtualHosts: [
+    {
+      name: TLS_REQUIRED_TABLE,
+      domains: ['*'],
+      routes: [{ name: 'mtls-required', match: MATCH_ALL, action: { kind: 'direct', status: 403, body: 'mutual TLS is required', encoding: 'utf8' }, retry: null, filters: [], index: -1 }],
+      virtualService: null,
+    },
+  ],
+};
