@@ -19,6 +19,12 @@ export const envoyPolicies: readonly Peer[] = policyNames.map((policy) => ({
   policy,
 }));
 
+/** All of it, behind a sidecar's stock filters. */
+export const envoySidecarPolicies: Peer = {
+  ...envoyPeer('envoy-sidecar-all-policies', ' with grpc_stats, fault and cors filters', (plan) => envoyBootstrap(plan, { policy: 'all-policies', filters: 'sidecar' })),
+  policy: 'all-policies',
+};
+
 function envoyPeer(name: string, remark: string, bootstrap: (plan: PeerPlan) => string): Peer {
   return {
     name,

@@ -2,7 +2,7 @@
 
 import type { Peer } from '../types.ts';
 import { direct } from './direct.ts';
-import { envoy, envoyPolicies, envoySidecar } from './envoy.ts';
+import { envoy, envoyPolicies, envoySidecar, envoySidecarPolicies } from './envoy.ts';
 import { haproxy } from './haproxy.ts';
 import { nginx } from './nginx.ts';
 import { fastProxy, httpProxy } from './node-peers.ts';
@@ -10,6 +10,6 @@ import { outrider, outriderMany, outriderPolicies } from './outrider.ts';
 
 export const peers: readonly Peer[] = [
   ...[direct, nginx, haproxy, envoy, envoySidecar, outrider, outriderMany, httpProxy, fastProxy],
-  ...envoyPolicies,
+  ...envoyPolicies.flatMap((peer) => (peer.policy === envoySidecarPolicies.policy ? [peer, envoySidecarPolicies] : [peer])),
   ...outriderPolicies,
 ];

@@ -49,6 +49,17 @@ t.test('every target names peers of its scenario', (t) => {
   t.end();
 });
 
+t.test('all policies behind a sidecar\'s filters are judged by a target of their own', (t) => {
+  const name = 'envoy-sidecar-all-policies';
+  t.match(targets.filter(({ against }) => against === name), [{ scenario: 'policies', peer: 'outrider-all-policies', metric: 'cpuUsPerRequest', limit: 0.5 }]);
+  const at = peers.findIndex((peer) => peer.name === name);
+  t.equal(peers[at - 1]?.name, 'envoy-all-policies', 'measured right after the router-only one');
+  const shape = { policy: 'all-policies', filters: 'sidecar' } as const;
+  const envoy = envoyBootstrap({ listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder: t.testdir() }, shape);
+  t.same(['envoy.filters.http.grpc_stats', 'envoy.filters.http.fault', 'envoy.filters.http.cors', 'retry_budget', 'outlier_detection'].filter((word) => !envoy.includes(`"${word}"`)), []);
+  t.end();
+});
+
 t.test('what the policies scenario configures is what its rows say', (t) => {
   const rows = policyNames.map((policy) => {
     const folder = t.testdir();
