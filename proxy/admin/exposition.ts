@@ -36,20 +36,26 @@ function* groupFamilies<Entity>(group: StatGroup<Entity>, filter: ExpositionFilt
   for (const stat of group.stats.toSorted(byFamily)) {
     const metric = `envoy_${group.scope}_${stat.family}`;
     if (!filter.matches(metric)) continue;
-    const responseClass = stat.responseClass === undefined ? '' : `response_code_class="${stat.responseClass}",`;
+    const tag = responseTag(stat);
     let lines = '';
     for (let i = 0; i < group.entities.length; i++) {
       const value = stat.read(group.entities[i] as Entity);
       if (value === undefined || (filter.usedOnly && value === 0)) continue;
       if (family !== metric) lines += `# TYPE ${metric} ${stat.kind}\n`;
       family = metric;
-      lines += `${metric}{${responseClass}${labels[i]}} ${value}\n`;
+      lines += `${metric}{${tag}${labels[i]}} ${value}\n`;
       if (lines.length < SLICE_CHARACTERS) continue;
       yield lines;
       lines = '';
     }
     yield lines;
   }
+}
+
+/** Istio's tags for what the name of a counter of answers ends in. */
+function responseTag({ responseClass, responseCode }: { readonly responseClass: string | undefined; readonly responseCode?: number | undefined }): string {
+  if (responseCode !== undefined) return `response_code="${responseCode}",`;
+  return responseClass === undefined ? '' : `response_code_class="${responseClass}",`;
 }
 
 /** Almost the order of names; a response class need not stand beside the next one there. */

@@ -3,7 +3,7 @@
 import type { Stat } from '../telemetry/metrics/proxy-stats.ts';
 import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, OUTLIER_STATS } from '../telemetry/metrics/proxy-stats.ts';
 import { BREAKER_STATS } from './breaker-stats.ts';
-import { retryStats } from './retry-stats.ts';
+import { statusStats } from './status-stats.ts';
 import type { ViewStat } from './view-stat.ts';
 import type { AdminView, ClusterView, ListenerView, TelemetryView } from './view.ts';
 
@@ -62,10 +62,10 @@ export function createStatSource(view: AdminView, telemetry: TelemetryView): Sta
   };
 }
 
-/** Those of retries have names that only the answers know. */
+/** Those by status have names that only the answers know. */
 function clusterStats(clusters: readonly ClusterView[]): readonly ViewStat<ClusterView>[] {
-  const retries = retryStats(clusters);
-  return retries.length === 0 ? CLUSTER_VIEW_STATS : [...CLUSTER_VIEW_STATS, ...retries].sort(byName);
+  const statuses = statusStats(clusters);
+  return statuses.length === 0 ? CLUSTER_VIEW_STATS : [...CLUSTER_VIEW_STATS, ...statuses].sort(byName);
 }
 
 function scalars(view: AdminView, { accessLog }: TelemetryView, active: { readonly clusters: number; readonly listeners: number }): readonly Scalar[] {

@@ -41,6 +41,8 @@ export interface ClusterView {
   readonly breakerView?: BreakerView | undefined;
   /** Present where outlier detection is at work. */
   readonly outlier?: { readonly stats: OutlierStats } | undefined;
+  /** Answers that were passed on, and failures that ended a request, by status; absent where there was none. */
+  readonly answered?: Map<number, number> | undefined;
   /** Answers that were given up for another try, by status; absent where there was none. */
   readonly retried?: Map<number, number> | undefined;
 }

@@ -313,6 +313,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   #countStatus(): void {
     const { stats } = this.#cluster;
     const status = this.#status;
+    this.#cluster.countAnswered(status);
     if (status < 300) stats.upstreamRq2xx++;
     else if (status < 400) stats.upstreamRq3xx++;
     else if (status < 500) stats.upstreamRq4xx++;

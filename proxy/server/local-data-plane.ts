@@ -84,8 +84,9 @@ export class LocalDataPlane implements DataPlane {
   resetCounters(): void {
     this.#metrics.reset();
     // Hosts keep theirs: Envoy's /reset_counters does not reach them either.
-    for (const { stats, outlier, retried } of this.#runtime.clusters()) {
+    for (const { stats, outlier, answered, retried } of this.#runtime.clusters()) {
       resetCounters(stats);
+      if (answered !== undefined) for (const status of answered.keys()) answered.set(status, 0);
       if (retried !== undefined) for (const status of retried.keys()) retried.set(status, 0);
       if (outlier !== undefined) resetCounters(outlier.stats);
     }

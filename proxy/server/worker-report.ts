@@ -25,6 +25,7 @@ export interface ClusterReport {
   readonly hosts: readonly HostView[];
   readonly breaker: BreakerView | undefined;
   readonly outlier: OutlierStats | undefined;
+  readonly answered?: Map<number, number> | undefined;
   readonly retried?: Map<number, number> | undefined;
 }
 
@@ -60,8 +61,8 @@ function isUsed({ upstreamRqTotal, upstreamCxTotal, upstreamRqPendingTotal, upst
   return upstreamRqTotal + upstreamCxTotal + upstreamRqPendingTotal + upstreamCxNoneHealthy > 0;
 }
 
-function clusterReport({ config, stats, hosts, breakerView, outlier, retried }: ClusterView): ClusterReport {
-  return { name: config.name, stats, hosts: [...hosts].map(hostReport), breaker: breakerView, outlier: outlier?.stats, retried };
+function clusterReport({ config, stats, hosts, breakerView, outlier, answered, retried }: ClusterView): ClusterReport {
+  return { name: config.name, stats, hosts: [...hosts].map(hostReport), breaker: breakerView, outlier: outlier?.stats, answered, retried };
 }
 
 function hostReport({ endpoint, address, stats, healthy, ejection }: HostView): HostView {
@@ -85,8 +86,9 @@ function mergeCluster(config: ClusterConfig, reported: readonly ClusterReport[])
   stats.membershipChange = Math.max(0, ...reported.map((part) => part.stats.membershipChange));
   const hosts = reported.length > 0 ? mergeHosts(reported.flatMap((part) => part.hosts)) : config.endpoints.map(unusedHost);
   const outlier = mergeOutlierStats(reported.flatMap((part) => part.outlier ?? []), hosts);
+  const answered = mergeStatuses(reported.flatMap((part) => part.answered ?? []));
   const retried = mergeStatuses(reported.flatMap((part) => part.retried ?? []));
-  return { config, stats, hosts, breakerView: mergeBreakers(reported.flatMap((part) => part.breaker ?? [])), outlier, retried };
+  return { config, stats, hosts, breakerView: mergeBreakers(reported.flatMap((part) => part.breaker ?? [])), outlier, answered, retried };
 }
 
 function mergeStatuses(reported: readonly ReadonlyMap<number, number>[]): Map<number, number> | undefined {

@@ -43,6 +43,8 @@ export class Cluster implements UpstreamClusterView {
   readonly breaker: CircuitBreaker;
   /** Told of every attempt; undefined where no outlier detection is configured. */
   outlier: OutlierDetector | undefined;
+  /** Answers that were passed on, and failures that ended a request, by status; undefined before the first. */
+  answered: Map<number, number> | undefined;
   /** Answers given up for another try, by status; undefined where there was none. */
   retried: Map<number, number> | undefined;
   readonly #deps: ClusterDeps;
@@ -139,6 +141,12 @@ export class Cluster implements UpstreamClusterView {
     }
     this.#lastUsedMs.set(host, this.#deps.clock.now());
     return host;
+  }
+
+  /** One more request ends with `status`. */
+  countAnswered(status: number): void {
+    const answered = (this.answered ??= new Map<number, number>());
+    answered.set(status, (answered.get(status) ?? 0) + 1);
   }
 
   /** One more answer of `status` is followed by a retry. */

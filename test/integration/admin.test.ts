@@ -275,7 +275,7 @@ t.test('stats as text and JSON', async (t) => {
 
 t.test('the Prometheus text', async (t) => {
   const { port, view, telemetry } = await admin(t);
-  view.clusterViews = view.clusterViews.map((cluster) => ({ ...cluster, retried: new Map([[409, 2], [503, 3]]) }));
+  view.clusterViews = view.clusterViews.map((cluster) => ({ ...cluster, answered: new Map([[200, 4], [503, 1]]), retried: new Map([[409, 2], [503, 3]]) }));
   telemetry.istio.record(completedStream({ info: { host: { address: 'x', workload: { name: 'a"b\\c\nd' } } } }));
   const families = parsePrometheus((await ask(port, 'GET', '/stats/prometheus')).body);
   const values = (name: string): unknown => families.get(name)?.samples.map(({ labels, value }) => [labels, value]);
@@ -287,9 +287,10 @@ t.test('the Prometheus text', async (t) => {
   t.equal(families.get('istio_response_bytes')?.samples.find(({ name }) => name.endsWith('_sum'))?.value, 4096);
   t.same(values('istio_build'), [[{ component: 'proxy', tag: '0.1.0' }, 1]]);
   t.same(values('envoy_cluster_upstream_rq_total'), [[{ cluster_name: REVIEWS }, 5]]);
-  t.same(values('envoy_cluster_upstream_rq'), ['1xx', '2xx', '3xx', '4xx', '5xx'].map((response_code_class, i) => [{ response_code_class, cluster_name: REVIEWS }, [0, 4, 0, 0, 1][i]]));
-  t.same(values('envoy_cluster_retry_upstream_rq'), [['4xx', 2], ['5xx', 3]].map(([response_code_class, count]) => [{ response_code_class, cluster_name: REVIEWS }, count]));
-  t.same(['409', '503', 'completed'].map((word) => values(`envoy_cluster_retry_upstream_rq_${word}`)), [2, 3, 5].map((count) => [[{ cluster_name: REVIEWS }, count]]));
+  const byStatus = (family: string): unknown => families.get(family)?.samples.map(({ labels, value }) => `${labels['response_code'] ?? labels['response_code_class']} ${labels['cluster_name']} ${value}`);
+  t.same(byStatus('envoy_cluster_upstream_rq'), ['1xx 0', '200 4', '2xx 4', '3xx 0', '4xx 0', '503 1', '5xx 1'].map((counted) => counted.replace(' ', ` ${REVIEWS} `)), 'a class or a status, each a label');
+  t.same(byStatus('envoy_cluster_retry_upstream_rq'), ['409 2', '4xx 2', '503 3', '5xx 3'].map((counted) => counted.replace(' ', ` ${REVIEWS} `)));
+  t.same(values('envoy_cluster_retry_upstream_rq_completed'), [[{ cluster_name: REVIEWS }, 5]]);
   t.same(values('envoy_http_downstream_rq_total'), [[{ http_conn_manager_prefix: 'outbound_0.0.0.0_15001' }, 6], [{ http_conn_manager_prefix: 'inbound_[__]_15006' }, 0]]);
   t.same(values('envoy_listener_downstream_cx_total'), [[{ listener_address: '0.0.0.0_15001' }, 3], [{ listener_address: '[__]_15006' }, 0]]);
   t.same(values('envoy_server_live'), [[{}, 1]]);

@@ -85,17 +85,18 @@ t.test('a retry succeeds when nothing asks for another one, whatever the status'
 });
 
 t.test('answers that are given up for a retry are counted by status; what never answered is not', async (t) => {
-  const rows: [turns: ((seen: UpstreamRequest) => void)[], counted: [number, number][] | undefined][] = [
-    [[answer(200)], undefined],
-    [[answer(503), answer(200)], [[503, 1]]],
-    [[answer(503), answer(502), answer(503)], [[503, 1], [502, 1]]],
-    [[(seen) => seen.connection.reset(), answer(200)], undefined],
+  const rows: [turns: ((seen: UpstreamRequest) => void)[], counted: [number, number][] | undefined, last: number][] = [
+    [[answer(200)], undefined, 200],
+    [[answer(503), answer(200)], [[503, 1]], 200],
+    [[answer(503), answer(502), answer(503)], [[503, 1], [502, 1]], 503],
+    [[(seen) => seen.connection.reset(), answer(200)], undefined, 200],
   ];
-  for (const [turns, counted] of rows) {
+  for (const [turns, counted, last] of rows) {
     const { proxy } = await scene(t, inTurn(...turns), { attempts: 2 });
     await request(t, proxy.port);
     const [cluster] = [...proxy.runtime.clusters()];
     t.strictSame(cluster?.retried && [...cluster.retried], counted);
+    t.strictSame([...(cluster?.answered ?? [])], [[last, 1]], 'one that is passed on');
   }
 });
 

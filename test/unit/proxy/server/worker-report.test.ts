@@ -86,11 +86,13 @@ t.test('ejections and breakers of two workers', async (t) => {
   }
 });
 
-t.test('answers that were retried, by status', async (t) => {
-  const report = (retried?: Map<number, number>): WorkerReport => {
+t.test('answers and those that were retried, by status', async (t) => {
+  const report = (retried?: Map<number, number>, answered?: Map<number, number>): WorkerReport => {
     const whole = reportOf([], {}, { upstreamRqTotal: 1 }, {});
-    return { ...whole, clusters: whole.clusters.map((cluster) => ({ ...cluster, retried })) };
+    return { ...whole, clusters: whole.clusters.map((cluster) => ({ ...cluster, answered, retried })) };
   };
+  const { stats } = pagesOf([report(undefined, new Map([[503, 2]])), report(), report(undefined, new Map([[503, 1], [200, 7]]))]);
+  t.strictSame([...stats].filter(([name]) => /^upstream_rq_\d{3}$/.test(name)), [['upstream_rq_200', 7], ['upstream_rq_503', 3]]);
   const listed = (reports: readonly WorkerReport[]): unknown => Object.fromEntries([...pagesOf(reports).stats].filter(([name]) => name.startsWith('retry.')));
   t.strictSame(listed([report(), report()]), {}, 'as in Envoy, none is listed before there is one');
   t.strictSame(listed([report(new Map([[503, 2], [409, 1]])), report(), report(new Map([[503, 1], [500, 4], [200, 0]]))]), {
