@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inject: async () => (await import('./cli/inject.ts')).runInject,
   wait: async () => (await import('./cli/wait.ts')).runWait,
   iptables: async () => (await import('./cli/iptables.ts')).runIptables,
+  certs: async () => (await import('./cli/certs.ts')).runCerts,
   demo: async () => (await import('./cli/demo.ts')).runDemo,
   version: async () => (await import('./cli/version.ts')).runVersion,
   help: async () => runHelp,

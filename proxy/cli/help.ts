@@ -4,6 +4,7 @@ import type { FlagSpec } from './flags.ts';
 import { INJECT_FLAGS } from './inject/flags.ts';
 import { CAPTURE_FLAGS, ENVIRONMENT_ONLY, type CaptureFlag } from '../../iptables/options.ts';
 import { ACTION_FLAGS } from './iptables-flags.ts';
+import { CERTS_FLAGS } from './certs-flags.ts';
 import { RUN_FLAGS, type RunFlag } from './options.ts';
 import { WAIT_FLAGS } from './wait.ts';
 
@@ -81,7 +82,15 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
     description: 'For a hook that holds an application back. Exit 0 once /healthz/ready answers 200, 1 when it does not in time.',
     options: [...WAIT_FLAGS.map(plainOption), ...HELP_FLAG],
   },
-  certs: { summary: 'make a local mesh CA and workload certificates', usage: ['--out DIR IDENTITY...'], description: 'Comes with a later version.', options: HELP_FLAG },
+  certs: {
+    summary: 'make a local mesh CA and workload certificates',
+    usage: ['--out DIR [options] IDENTITY...'],
+    description:
+      'Writes a root (root-cert.pem, root-key.pem; used again by a later call) and a folder with cert-chain.pem, key.pem and root-cert.pem\n' +
+      'for each identity, as "run --certs" reads them: DIR/NAMESPACE/ACCOUNT for a workload (NAMESPACE/ACCOUNT or spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT),\n' +
+      'DIR/NAME for a gateway (dns:NAME[,NAME...], IP addresses included). A proxy that runs takes a new pair up without losing a connection.',
+    options: [...CERTS_FLAGS.map(({ name, value, help }) => [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const), ...HELP_FLAG],
+  },
   demo: {
     summary: "run Istio's bookinfo as a small mesh on localhost",
     usage: ['[options]'],
