@@ -158,7 +158,7 @@ function explain(program: string, result: ProgramResult): string {
   if (/permission denied|must be root|operation not permitted/i.test(text)) {
     return `no permission to change the rules: run as root, in a container with the capabilities NET_ADMIN and NET_RAW (${program}: ${lastLine(text)})`;
   }
-  return `${program} failed with ${result.code}: ${text === '' ? 'no message' : text.split('\n').filter((line) => !/^Try `/.test(line)).join('; ')}`;
+  return `${program} failed with ${result.code}: ${text === '' ? 'no message' : text.split('\n').filter((line) => !line.startsWith('Try `')).join('; ')}`;
 }
 
 function lastLine(text: string): string {
