@@ -8,10 +8,10 @@ import { chainErrorOf } from '../base/tls-socket.ts';
 import type { ConnectionSecurity } from '../stream/connection-security.ts';
 import type { ClientContexts } from './client-contexts.ts';
 import { Handshake } from './handshake.ts';
-import { certificateFacts } from './peer.ts';
+import { certificateFacts, type CertificateFacts } from './peer.ts';
 import type { IdentitySecret } from './secret.ts';
 import { missingSecret, type SecretStore } from './secret-store.ts';
-import type { SessionCache } from './session-cache.ts';
+import type { KnownSession, SessionCache } from './session-cache.ts';
 import { contextDigest, createClientContext, protocolList } from './tls-context.ts';
 import type { TlsEvents, TlsFailure } from './tls-events.ts';
 import { countFailure, secretNotReady } from './tls-failure.ts';
@@ -81,7 +81,7 @@ export class ClientTls {
     const alpn = this.config.alpn ?? request.alpn;
     const list = this.#listOf(alpn);
     const sessionKey = `${material.digest} ${socket.remoteAddress} ${socket.remotePort} ${serverName} ${alpn.join()}`;
-    const session = sessions.find(sessionKey, material.generation);
+    const known = sessions.find(sessionKey, material.generation);
     const secure = connect({
       socket,
       secureContext: material.context,
@@ -90,16 +90,19 @@ export class ClientTls {
       checkServerIdentity: () => undefined,
       ...(serverName === undefined ? {} : { servername: serverName }),
       ...(list === undefined ? {} : { ALPNProtocols: list }),
-      ...(session === undefined ? {} : { session }),
+      ...(known === undefined ? {} : { session: known.ticket }),
     });
-    secure.on('session', (ticket: Buffer) => sessions.store(sessionKey, material.generation, ticket));
     const rules = this.#rulesFor(request);
+    const tickets = new Tickets((session) => sessions.store(sessionKey, material.generation, session));
+    secure.on('session', (ticket: Buffer) => tickets.add(ticket));
     const handshake = new Handshake(secure, socket, events, {
       clock,
       who: 'server',
       judge: (done) => {
-        const verdict = judge(done, rules, material, serverName, clock.wallTime() / 1000);
+        const peer = secure.isSessionReused() ? known?.peer : certificateOf(done);
+        const verdict = judge(done, { rules, peer, identity: material.identity, serverName, now: clock.wallTime() / 1000 });
         if ('kind' in verdict) sessions.forget(sessionKey);
+        else tickets.keep(peer);
         return verdict;
       },
     });
@@ -156,10 +159,38 @@ export class ClientTls {
 
 const SENDABLE = /^[\x21-\x7e]{1,255}$/;
 
-function judge(socket: TLSSocket, rules: PeerRules, { identity }: Material, serverName: string | undefined, now: number): TlsFailure | ConnectionSecurity {
-  const shown = socket.getPeerX509Certificate();
-  const peer = shown === undefined ? undefined : certificateFacts(shown);
-  const refusal = refusePeer(rules, peer, peer === undefined ? undefined : chainErrorOf(socket), now);
+/** Tickets are kept once their connection's peer has been verified; those of TLS 1.2 come before that. */
+class Tickets {
+  readonly #store: (session: KnownSession) => void;
+  #early: Buffer | undefined;
+  #verified: { readonly peer: CertificateFacts | undefined } | undefined;
+
+  constructor(store: (session: KnownSession) => void) {
+    this.#store = store;
+  }
+
+  add(ticket: Buffer): void {
+    if (this.#verified === undefined) this.#early = ticket;
+    else this.#store({ ticket, peer: this.#verified.peer });
+  }
+
+  keep(peer: CertificateFacts | undefined): void {
+    this.#verified = { peer };
+    if (this.#early !== undefined) this.#store({ ticket: this.#early, peer });
+  }
+}
+
+interface Judged {
+  readonly rules: PeerRules;
+  readonly peer: CertificateFacts | undefined;
+  readonly identity: IdentitySecret | undefined;
+  readonly serverName: string | undefined;
+  /** Seconds since the epoch. */
+  readonly now: number;
+}
+
+function judge(socket: TLSSocket, { rules, peer, identity, serverName, now }: Judged): TlsFailure | ConnectionSecurity {
+  const refusal = refusePeer(rules, peer, chainErrorOf(socket), now);
   if (refusal !== undefined) return refusal;
   return {
     version: socket.getProtocol() ?? '',
@@ -171,6 +202,11 @@ function judge(socket: TLSSocket, rules: PeerRules, { identity }: Material, serv
     local: identity?.certificates[0],
     resumed: socket.isSessionReused(),
   };
+}
+
+function certificateOf(socket: TLSSocket): CertificateFacts | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate === undefined ? undefined : certificateFacts(certificate);
 }
 
 function ignore(): void {}
