@@ -9,6 +9,7 @@ import type { Family } from './constants.ts';
 import { chooseVariant, detectIPv6, hasPassthroughAddress, programName, VARIANTS, type Variant, type VariantState } from './detect.ts';
 import type { CaptureOptions } from './options.ts';
 import { addressStep, describeRoutes, routeSteps, type Step } from './routes.ts';
+import type { Rule } from './rule.ts';
 import { captureRules } from './rules.ts';
 import { parseSaved, type SavedRules } from './saved.ts';
 
@@ -36,21 +37,24 @@ interface FamilyState {
 
 /** Makes the rules of ours be exactly these. Again with the same options changes nothing; another's rules stay. */
 export function applyCapture(options: CaptureOptions, run: RunProgram = runProgram, ipv6: IPv6State = ipv6State()): Outcome {
-  const withV6 = options.ipv6 && ipv6.kernel !== 'absent';
-  const states = readStates(withV6 ? ['v4', 'v6'] : ['v4'], run);
+  const wanted: readonly Family[] = options.ipv6 && ipv6.kernel !== 'absent' ? ['v4', 'v6'] : ['v4'];
+  const states = readStates(ipv6.kernel === 'absent' ? ['v4'] : ['v4', 'v6'], run, wanted.length === 1);
   if ('message' in states) return { ok: false, message: states.message };
-  const undone: Step[] = [];
-  const families = states.map(({ family }) => family);
-  const routes = usesRoutes(options) ? routeSteps(options, families) : [];
-  const steps = [...(withV6 && ipv6.kernel === 'on' && !ipv6.hasPassthroughAddress ? [addressStep()] : []), ...routes];
-  const failed = takeSteps(steps, undone, run) ?? changeAll(states, (state) => renderReplacement(state.before, captureRules(options, state.family)), options, run);
+  const rulesOf = (family: Family): readonly Rule[] => (wanted.includes(family) ? captureRules(options, family) : []);
+  // IPv6 that an earlier apply captured and this one does not is let go.
+  const changing = states.filter(({ family, before }) => wanted.includes(family) || findOwn(before, []).length > 0);
+  const routes = usesRoutes(options) ? routeSteps(options, wanted) : [];
+  const address = wanted.includes('v6') && ipv6.kernel === 'on' && !ipv6.hasPassthroughAddress ? [addressStep()] : [];
+  const taken: Step[] = [];
+  const failed = takeSteps([...address, ...routes], taken, run) ?? changeAll(changing, (state) => renderReplacement(state.before, rulesOf(state.family)), options, run);
   if (failed !== undefined) {
-    for (const step of undone.reverse()) run(step.program, step.undo);
+    undoSteps(taken.reverse(), run);
     return { ok: false, message: failed };
   }
   const kept = new Set(routes.map(({ undo }) => undo.join(' ')));
-  for (const step of earlierRoutes(states, run)) if (!kept.has(step.undo.join(' '))) run(step.program, step.undo);
-  return { ok: true, notes: applyNotes(options, states, ipv6) };
+  undoSteps(earlierRoutes(states, run).filter(({ undo }) => !kept.has(undo.join(' '))), run);
+  if (changing.length > wanted.length && ipv6.hasPassthroughAddress) undoSteps([addressStep()], run);
+  return { ok: true, notes: applyNotes(options, changing.filter(({ family }) => wanted.includes(family)), ipv6) };
 }
 
 /** Takes away what apply made and nothing else, whatever its options were. */
@@ -64,8 +68,7 @@ export function cleanCapture(options: CaptureOptions, run: RunProgram = runProgr
   const failed = changeAll(made, (state) => renderRemoval(state.before, captureRules(options, state.family)), options, run);
   if (failed !== undefined) return { ok: false, message: failed };
   const families = made.map(({ family }) => family);
-  // What is gone already needs no removal: an error here is no error of the clean.
-  for (const step of [...earlierRoutes(made, run), ...(families.includes('v6') && ipv6.hasPassthroughAddress ? [addressStep()] : [])]) run(step.program, step.undo);
+  undoSteps([...earlierRoutes(made, run), ...(families.includes('v6') && ipv6.hasPassthroughAddress ? [addressStep()] : [])], run);
   return { ok: true, notes: [`removed the rules for ${named(families)}`] };
 }
 
@@ -122,6 +125,11 @@ function takeSteps(steps: readonly Step[], done: Step[], run: RunProgram): strin
     else if (result === 'missing' || !/File exists/.test(result.stderr)) return `${explain(step.program, result)} (${step.purpose}); nothing was applied`;
   }
   return undefined;
+}
+
+/** What is gone already needs no removal: an error here is none of the command's. */
+function undoSteps(steps: readonly Step[], run: RunProgram): void {
+  for (const step of steps) run(step.program, step.undo);
 }
 
 function applyNotes(options: CaptureOptions, states: readonly FamilyState[], ipv6: IPv6State): readonly string[] {

@@ -214,6 +214,10 @@ t.test('IPv6 follows the first address', { skip }, async (t) => {
   t.match(outriderIn(pod, ['--print', '--dual-stack']).stdout, '# IPv6', 'with --dual-stack');
   t.match(outriderIn(pod, ['--apply', '-b', '*', '--dual-stack']), { code: 0, stderr: 'outrider iptables: applied the rules for IPv4 and IPv6\n' });
   t.match(pod.must('ip', '-6', 'addr', 'show', 'dev', 'lo'), 'inet6 ::6/128');
+  t.match(outriderIn(pod, ['--apply', '-b', '*']), { code: 0, stderr: 'outrider iptables: applied the rules for IPv4\n' });
+  t.notMatch(pod.must('ip6tables-save'), 'ISTIO', 'what is not asked for any more is let go');
+  t.notMatch(pod.must('ip', '-6', 'addr', 'show', 'dev', 'lo'), 'inet6 ::6/128');
+  t.match(outriderIn(pod, ['--apply', '-b', '*', '--dual-stack']), { code: 0 });
   t.match(outriderIn(pod, ['--clean']), { code: 0, stderr: 'outrider iptables: removed the rules for IPv4 and IPv6\n' });
   t.notMatch(pod.must('ip', '-6', 'addr', 'show', 'dev', 'lo'), 'inet6 ::6/128');
 });
