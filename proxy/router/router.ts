@@ -26,7 +26,7 @@ import { RouteTimers, type TimerEvents } from './route-timers.ts';
 import type { Runtime } from './runtime.ts';
 import { grpcTimeoutMs } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
-import { afterRetry, PER_TRY_TIMEOUT, RETRY_BUFFER_EXCEEDED } from './upstream-reply.ts';
+import { afterRetry, PER_TRY_TIMEOUT, RETRY_BUFFER_EXCEEDED, ROUTE_TIMEOUT } from './upstream-reply.ts';
 
 /** The stream that is routed: where the answer goes. */
 export interface RoutedStream extends Stream, DestinationAsked {
@@ -115,7 +115,10 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     const { hashKey } = this.#destination;
     if (hashKey !== undefined) this.#hashKey = hashKey(this.#stream, this.#stream.downstreamIp);
     const host = this.#pick();
-    if (!(host instanceof Host)) return host;
+    if (!(host instanceof Host)) {
+      this.#cluster.countAnswered(host.status);
+      return host;
+    }
     this.#prepare();
     this.#attemptAt(host);
     return undefined;
@@ -310,6 +313,7 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     this.#backoff = undefined;
     const host = this.#pick();
     if (!(host instanceof Host)) {
+      this.#cluster.countAnswered(host.status);
       this.#end(host);
       return;
     }
@@ -347,7 +351,9 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     this.#cluster.stats.upstreamRqPerTryTimeout++;
     const again = this.#attemptFailed('per_try_timeout');
     attempt.timeOut();
-    if (!again) this.#end(PER_TRY_TIMEOUT);
+    if (again) return;
+    this.#cluster.countAnswered(PER_TRY_TIMEOUT.status);
+    this.#end(PER_TRY_TIMEOUT);
   }
 
   onTimeout(): void {
@@ -356,7 +362,10 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     const attempt = this.#attempt;
     this.#finish();
     if (this.#answering) attempt?.cancel();
-    else attempt?.timeOut();
+    else {
+      this.#cluster.countAnswered(ROUTE_TIMEOUT.status);
+      attempt?.timeOut();
+    }
     this.#stream.onRouteTimeout();
   }
 

@@ -223,7 +223,6 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
 
   onResponseEnd(trailers: string[] | undefined): void {
     if (this.#done) return;
-    this.#cluster.stats.upstreamRqCompleted++;
     this.#countStatus();
     this.#finish();
     this.#owner.onUpstreamEnd(trailers);
@@ -290,10 +289,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     if (local !== undefined) this.#cluster.outlier?.onLocalFailure(this.#host, local);
     this.#status = reply.status;
     if (this.#owner.onUpstreamFailure(reply, failure)) this.#host.stats.rqError++;
-    else {
-      this.#cluster.stats.upstreamRqCompleted++;
-      this.#countStatus();
-    }
+    else this.#countStatus();
   }
 
   /** A retry follows. An answer with a body is not read to its end; one without leaves its connection in order (Envoy). */
@@ -311,13 +307,8 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   }
 
   #countStatus(): void {
-    const { stats } = this.#cluster;
     const status = this.#status;
     this.#cluster.countAnswered(status);
-    if (status < 300) stats.upstreamRq2xx++;
-    else if (status < 400) stats.upstreamRq3xx++;
-    else if (status < 500) stats.upstreamRq4xx++;
-    else stats.upstreamRq5xx++;
     if (status < 500) this.#host.stats.rqSuccess++;
     else this.#host.stats.rqError++;
   }

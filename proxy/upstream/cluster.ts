@@ -143,8 +143,14 @@ export class Cluster implements UpstreamClusterView {
     return host;
   }
 
-  /** One more request ends with `status`. */
+  /** One more request ends with `status`, the upstream's answer or the one given in its place (Envoy: `chargeUpstreamCode`). */
   countAnswered(status: number): void {
+    const { stats } = this;
+    stats.upstreamRqCompleted++;
+    if (status < 300) stats.upstreamRq2xx++;
+    else if (status < 400) stats.upstreamRq3xx++;
+    else if (status < 500) stats.upstreamRq4xx++;
+    else stats.upstreamRq5xx++;
     const answered = (this.answered ??= new Map<number, number>());
     answered.set(status, (answered.get(status) ?? 0) + 1);
   }

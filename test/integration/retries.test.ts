@@ -131,6 +131,21 @@ t.test('a body that began to arrive before the upstream gave up goes on to the n
   t.equal((await second.body()).toString(), 'abcdefghij');
 });
 
+t.test('answers in place of the upstream count as its cluster answers, too', async (t) => {
+  const hang = (): void => {};
+  const refused = { cluster: { endpoints: [] } };
+  for (const [what, { proxy }, status] of [
+    ['the route timeout', await scene(t, hang, null, { timeoutMs: 40 }), 504],
+    ['the last try that took too long', await scene(t, hang, { perTryTimeoutMs: 40, attempts: 1 }), 504],
+    ['no host', await scene(t, hang, null, refused), 503],
+  ] as const) {
+    t.equal((await request(t, proxy.port)).status, status, what);
+    const [cluster] = [...proxy.runtime.clusters()];
+    t.match(cluster?.stats, { upstreamRqCompleted: 1, upstreamRq5xx: 1 }, what);
+    t.strictSame([...(cluster?.answered ?? [])], [[status, 1]], what);
+  }
+});
+
 t.test('a body past the buffer is neither retried nor marked as exhausted', async (t) => {
   const { proxy, upstream } = await scene(t, inTurn(answer(503, 'first'), answer(200)));
   const reply = await request(t, proxy.port, { method: 'POST', body: Buffer.alloc(1024 * 1024 + 1) });
