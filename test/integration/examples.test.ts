@@ -10,7 +10,7 @@ import { Upstream } from '../support/upstream.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../config/examples', import.meta.url));
 
-for (const name of ['first-steps.yaml', 'resilience.yaml', 'bookinfo', '']) {
+for (const name of ['first-steps.yaml', 'resilience.yaml', 'bookinfo', 'kubernetes', '']) {
   t.test(`${name === '' ? 'the whole folder' : name} is valid without a warning`, async (t) => {
     const { code, stdout, stderr } = await outrider(['validate', `${EXAMPLES}/${name}`]);
     t.equal(code, 0, stderr);

@@ -10,6 +10,7 @@ import { Proxy } from './proxy.ts';
 import type { TestScope } from './scope.ts';
 
 export interface InjectedPod {
+  /** A Pod, or the template of one. */
   readonly pod: JsonMap;
   readonly proxy: JsonMap;
   container(name: string): JsonMap;
@@ -20,7 +21,11 @@ export async function injectPod(manifest: string, args: readonly string[] = []):
   const { code, stdout, stderr } = await outrider(['inject', '-f', '-', '--certs-secret', 'off', ...args], { stdin: manifest });
   const read = readDocument(stdout);
   if (code !== 0 || !('value' in read) || !isMap(read.value)) throw new Error(`inject: exit ${code}\n${stderr}`);
-  const pod = read.value;
+  return injectedPod(read.value);
+}
+
+/** A pod, or the template of one, that has a proxy's container. */
+export function injectedPod(pod: JsonMap): InjectedPod {
   const spec = mapAt(pod, 'spec');
   const container = (name: string): JsonMap => {
     const found = [...mapsAt(spec, 'containers'), ...mapsAt(spec, 'initContainers')].find((candidate) => candidate['name'] === name);
@@ -40,6 +45,8 @@ export interface PodRun {
   /** After the container's own arguments. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Options of the container that are left out, with their values. */
+  readonly without?: readonly string[];
 }
 
 /** Ports are free ones, for pods of several tests share this machine. */
@@ -48,8 +55,10 @@ export async function startPod(t: TestScope, { pod, proxy }: InjectedPod, run: P
   const placed = (text: string): string => mounts.reduce((path, [from, to]) => (path === from || path.startsWith(`${from}/`) ? `${to}${path.slice(from.length)}` : path), text);
   const words = (Array.isArray(proxy['args']) ? proxy['args'] : []).map(String);
   if (words.shift() !== 'run') throw new Error('the container does not run the proxy');
-  const health = words.indexOf('--health-port');
-  if (health !== -1) words.splice(health, 2);
+  for (const flag of ['--health-port', ...(run.without ?? [])]) {
+    const at = words.indexOf(flag);
+    if (at !== -1) words.splice(at, 2);
+  }
   const env = Object.fromEntries(mapsAt(proxy, 'env').map((variable) => [String(textAt(variable, 'name')), placed(valueOf(variable, pod, run))]));
   return Proxy.start(t, { args: [...words.map(placed), ...(run.args ?? [])], env: { ...env, ...run.env } });
 }
@@ -58,13 +67,14 @@ export async function startPod(t: TestScope, { pod, proxy }: InjectedPod, run: P
 function mountVolumes(pod: JsonMap, proxy: JsonMap, run: PodRun): readonly (readonly [string, string])[] {
   const volumes = new Map(mapsAt(mapAt(pod, 'spec'), 'volumes').map((volume) => [volume['name'], volume]));
   return mapsAt(proxy, 'volumeMounts').map((mount) => {
-    const folder = join(run.folder, String(mount['name']));
+    const name = textAt(mount, 'name') ?? '';
+    const folder = join(run.folder, name);
     mkdirSync(folder, { recursive: true });
-    const volume = volumes.get(mount['name']);
-    if (volume === undefined) throw new Error(`no volume ${String(mount['name'])}`);
-    if (isMap(volume['configMap'])) for (const [name, text] of Object.entries(run.config)) writeFileSync(join(folder, name), text);
+    const volume = volumes.get(name);
+    if (volume === undefined) throw new Error(`no volume ${name}`);
+    if (isMap(volume['configMap'])) for (const [file, text] of Object.entries(run.config)) writeFileSync(join(folder, file), text);
     if (isMap(volume['downwardAPI'])) writeFileSync(join(folder, 'labels'), downward(mapAt(mapAt(pod, 'metadata'), 'labels')));
-    return [String(mount['mountPath']), folder] as const;
+    return [textAt(mount, 'mountPath') ?? '', folder] as const;
   });
 }
 
