@@ -36,7 +36,7 @@ export class CircuitBreaker {
     this.setLimits(limits);
   }
 
-  /** Permits in use above a lowered limit stay; new ones are refused until there is room. */
+  /** Permits in use above a lowered limit stay until they are given back; new ones are refused until there is room. */
   setLimits(limits: ConnectionPoolConfig | undefined): void {
     this.#maxConnections = limits?.maxConnections ?? Infinity;
     this.#maxPending = limits?.maxPendingRequests ?? Infinity;
@@ -51,6 +51,11 @@ export class CircuitBreaker {
     if (this.connections >= this.#maxConnections && !first) return false;
     this.connections++;
     return true;
+  }
+
+  /** More connections than the limit: it was lowered, or hosts without one opened theirs. */
+  get crowded(): boolean {
+    return this.connections > this.#maxConnections;
   }
 
   releaseConnection(): void {

@@ -74,7 +74,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   /** An idle connection, or undefined: then `wait`. */
   take(): Http1ClientConnection | undefined {
     for (let newest = this.#idle.pop(); newest !== undefined; newest = this.#idle.pop()) {
-      if (!isSpent(newest, this.#clock.now(), this.#settings)) return newest;
+      if (!isSpent(newest, this.#clock.now(), this.#settings) && !this.#hasSurplus) return newest;
       newest.close();
     }
     return undefined;
@@ -120,6 +120,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
       if (!this.#isWornOut(connection, now)) this.#clusterStats.upstreamCxIdleTimeout++;
       connection.close();
     }
+    while (this.#idle.length > 0 && this.#hasSurplus) this.#idle[0]?.close();
     // Other hosts' requests wait for a permit that lies idle here. One a second, so that hosts do not take turns at
     // connecting; and not the last, which this host could open again at once.
     if (this.#breaker.sought && this.#all.size > 1) this.#idle[0]?.close();
@@ -157,7 +158,7 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
 
   onIdle(connection: Http1ClientConnection): void {
     const now = this.#clock.now();
-    if (this.#isWornOut(connection, now)) {
+    if (this.#isWornOut(connection, now) || this.#hasSurplus) {
       connection.close();
       return;
     }
@@ -172,6 +173,8 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     this.#countClosed();
     this.#clusterStats.upstreamCxRxBytesTotal += connection.bytesRead;
     this.#clusterStats.upstreamCxTxBytesTotal += connection.bytesWritten;
+    if (connection.cutBy === 'remote') this.#clusterStats.upstreamCxDestroyRemoteWithActiveRq++;
+    else if (connection.cutBy === 'local') this.#clusterStats.upstreamCxDestroyLocalWithActiveRq++;
     if (connection.requests >= this.#settings.maxRequestsPerConnection) this.#clusterStats.upstreamCxMaxRequests++;
     else if (this.#clock.now() - connection.openedMs >= this.#settings.maxDurationMs) this.#clusterStats.upstreamCxMaxDurationReached++;
     const index = this.#idle.lastIndexOf(connection);
@@ -185,6 +188,14 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
     if (!this.#wantsMore || !this.#breaker.admitConnection(false)) return;
     this.#open();
     if (this.#wantsMore) this.#breaker.seekConnection(this);
+  }
+
+  /**
+   * A reload has lowered the limit below the connections there are, and this host has more than the one it may always
+   * have. (Envoy's new cluster begins with no connection at all.)
+   */
+  get #hasSurplus(): boolean {
+    return this.#breaker.crowded && this.#all.size > 1;
   }
 
   /** There are waiters that no connect is under way for. */

@@ -7,7 +7,7 @@ import { renderResponseFlags } from '../../proxy/stream/response-flags.ts';
 import { clusterOf, routeOf, startDataPath, type DataPath } from '../support/data-path.ts';
 import { RawClient, type RawResponse } from '../support/raw-client.ts';
 import { eventually } from '../support/scope.ts';
-import { Upstream } from '../support/upstream.ts';
+import { Upstream, type UpstreamRequest } from '../support/upstream.ts';
 
 const BY_HAND = { onRequest: () => {} };
 
@@ -66,6 +66,59 @@ t.test('connections are limited, then waiting requests, then there is an overflo
   t.equal(upstream.connections.length, 2);
   t.match(cluster.stats, { upstreamRqPendingOverflow: 1, upstreamCxOverflow: 1, upstreamRqPendingActive: 0 });
   t.match(cluster.breaker, { connections: 2, pending: 0, requests: 0 });
+});
+
+t.test('a limit that is lowered holds for the connections there are: a host keeps the one it may always have', async (t) => {
+  const upstream = await Upstream.start(t, BY_HAND);
+  const proxy = await dataPathOf(t, upstream, {});
+  const { breaker } = clusterNamed(proxy);
+  const busy = [await send(t, proxy, '/1'), await send(t, proxy, '/2'), await send(t, proxy, '/3'), await send(t, proxy, '/4')];
+  for (let i = 0; i < 4; i++) await upstream.next();
+  for (const i of [0, 1]) upstream.requests[i]?.answer();
+  await eventually(() => breaker.requests === 2, 'two connections to be idle');
+  await replace(proxy, clusterOf('upstream', upstream.port, { connectionPool: { maxConnections: 1 } }));
+  const fifth = await send(t, proxy, '/5');
+  await eventually(() => breaker.connections === 2, 'the idle ones to be closed');
+  t.equal(breaker.pending, 1, 'and the fifth waits');
+  for (const i of [2, 3]) upstream.requests[i]?.answer();
+  const served = await upstream.next();
+  t.equal(served.path, '/5');
+  t.equal(breaker.connections, 1);
+  served.answer();
+  for (const { answer } of [...busy, fifth]) t.equal((await answer).status, 200);
+  t.equal(upstream.connections.length, 4, 'none was opened for it');
+  t.match(breaker, { connections: 1, pending: 0, requests: 0 });
+});
+
+t.test('connections that end under a request are counted by the side that ended them', async (t) => {
+  const upstream = await Upstream.start(t, BY_HAND);
+  const proxy = await dataPathOf(t, upstream, {});
+  const { stats } = clusterNamed(proxy);
+  const cut = [
+    (request: UpstreamRequest) => request.connection.reset(),
+    (request: UpstreamRequest) => request.connection.end(),
+    (request: UpstreamRequest) => (request.connection.send('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart'), request.connection.end()),
+  ];
+  for (const end of cut) {
+    await send(t, proxy, '/');
+    end(await upstream.next());
+    await proxy.completed();
+  }
+  t.match(stats, { upstreamCxDestroyRemoteWithActiveRq: 3, upstreamCxDestroyLocalWithActiveRq: 0 });
+  const garbled = await send(t, proxy, '/');
+  (await upstream.next()).connection.send('garbage\r\n\r\n');
+  t.equal((await garbled.answer).status, 502);
+  const left = await send(t, proxy, '/');
+  await upstream.next();
+  left.client.reset();
+  await eventually(() => stats.upstreamCxDestroyLocalWithActiveRq === 2, 'both to be counted');
+  const fine = await send(t, proxy, '/');
+  const last = await upstream.next();
+  last.answer();
+  t.equal((await fine.answer).status, 200);
+  last.connection.end();
+  await eventually(() => stats.upstreamCxActive === 0, 'the idle connection to end');
+  t.match(stats, { upstreamCxDestroyRemoteWithActiveRq: 3, upstreamCxDestroyLocalWithActiveRq: 2 });
 });
 
 t.test('requests under way are limited, however many connections there are', async (t) => {

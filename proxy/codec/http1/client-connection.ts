@@ -43,6 +43,8 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   bytesWritten = 0;
   /** Something of the response to the current request has been read: it must not be sent again. */
   answered = false;
+  /** The side that ended the connection while an exchange was under way; undefined where none was. */
+  cutBy: 'local' | 'remote' | undefined = undefined;
 
   /** `10.0.0.9:41234`. Read at once: a request that is cut short is logged when the socket no longer knows. */
   readonly localAddress: string | undefined;
@@ -119,6 +121,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
   close(): void {
     if (this.#phase === Phase.Closed) return;
     this.#phase = Phase.Closed;
+    if (this.#receiver !== undefined) this.cutBy ??= 'local';
     this.#receiver = undefined;
     this.#head.clear();
     dropOutput(this);
@@ -281,6 +284,7 @@ export class Http1ClientConnection implements RequestWriter, OutputOwner, BodySi
     if (this.#phase === Phase.Closed) return;
     this.#clock.tick();
     const receiver = this.#receiver;
+    if (receiver !== undefined && reason === 'connection_termination') this.cutBy = 'remote';
     const begun = this.#phase === Phase.Body || this.#head.partial !== undefined;
     this.close();
     receiver?.onResponseReset(begun && reason === 'connection_termination' ? 'protocol_error' : reason);
