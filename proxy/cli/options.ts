@@ -3,8 +3,11 @@
 import { isIP } from 'node:net';
 import { ADMIN_PORT, HEALTH_PORT, INBOUND_CAPTURE_PORT, METRICS_PORT, OUTBOUND_CAPTURE_PORT } from '../../iptables/constants.ts';
 import { parseAppProbes, type AppProbes } from '../admin/app-probe/probes.ts';
+import type { InterceptionMode } from '../listener/interception.ts';
 import { parseFlags, usageError, type FlagSpec, type GivenFlags, type UsageError } from './flags.ts';
 import { parseBoolean, parseDownwardLabels, parseDuration, parseInteger, parseLabels, parseName, parseOneOf, type ParsedValue } from './values.ts';
+
+const INTERCEPTION_MODES: readonly InterceptionMode[] = ['auto', 'redirect', 'none'];
 
 /** How this proxy was asked to run; plain data, so that it can be sent to worker processes and threads. */
 export interface Bootstrap {
@@ -31,6 +34,8 @@ export interface Bootstrap {
     readonly format?: string;
   };
   readonly logLevel: LogLevel;
+  /** Whether iptables rules redirect to the capture ports: found out, known, or known not to. */
+  readonly interception: InterceptionMode;
   /** How long in-flight work may go on after SIGTERM, milliseconds. */
   readonly drainTimeMs: number;
   /** Present: after SIGTERM it goes on accepting for so long, then until nobody is connected any more, at most drainTimeMs. */
@@ -101,6 +106,7 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'map-port', value: 'A=B', help: 'bind port A of a Gateway or Sidecar as B; repeatable' },
   { name: 'concurrency', value: 'N', env: 'CONCURRENCY', default: '1', help: 'worker processes; 0 is one per core' },
   { name: 'certs', value: 'DIR', help: 'workload identity: cert-chain.pem, key.pem, root-cert.pem' },
+  { name: 'interception', value: INTERCEPTION_MODES.join('|'), env: 'OUTRIDER_INTERCEPTION', default: 'auto', help: 'whether iptables redirects to the capture ports; auto finds out, redirect refuses direct connections to them, none never asks (ISTIO_META_INTERCEPTION_MODE=REDIRECT|NONE is understood)' },
   { name: 'access-log', value: 'PATH|-|off', default: '-', help: 'where access log lines go' },
   { name: 'access-log-format', value: 'FORMAT', default: 'text', help: 'text (Istio\'s), json, or a format with %OPERATORS%' },
   { name: 'log-level', value: LOG_LEVELS.join('|'), default: 'info', help: 'least level of the process log, on standard error' },
@@ -143,6 +149,7 @@ function readBootstrap(reader: OptionReader, env: Environment, readText: ReadTex
     ...(certs === undefined ? {} : { certs }),
     accessLog: readAccessLog(reader),
     logLevel: reader.parsed('log-level', 'info', parseLogLevel),
+    interception: reader.parsed('interception', readIstioInterception(reader, env), parseOneOf(INTERCEPTION_MODES)),
     drainTimeMs: reader.parsed('drain-time', 45_000, parseDuration),
     ...readExitWhenIdle(reader),
     ...readAppProbes(reader, env),
@@ -246,6 +253,14 @@ function readPortMap(reader: OptionReader): Readonly<Record<number, number>> {
     map[from] = to;
   }
   return map;
+}
+
+/** What Istio's injector sets on its sidecars. */
+function readIstioInterception(reader: OptionReader, env: Environment): InterceptionMode {
+  const mode = env['ISTIO_META_INTERCEPTION_MODE'] ?? '';
+  if (mode === 'REDIRECT' || mode === 'NONE') return mode === 'NONE' ? 'none' : 'redirect';
+  if (mode !== '') reader.fail(`ISTIO_META_INTERCEPTION_MODE: '${mode}' is not supported, only REDIRECT and NONE`);
+  return 'auto';
 }
 
 function readAccessLog(reader: OptionReader): Bootstrap['accessLog'] {

@@ -63,7 +63,7 @@ async function startServer(bootstrap: Bootstrap, lifecycle: Lifecycle, context: 
     return undefined;
   }
   const processLog = createProcessLog({ level: bootstrap.logLevel, clock: systemClock });
-  const dataPlane = createDataPlane({ config: outcome.config, processLog, accessLog: bootstrap.accessLog, certs: bootstrap.certs });
+  const dataPlane = createDataPlane({ config: outcome.config, processLog, accessLog: bootstrap.accessLog, certs: bootstrap.certs, interception: bootstrap.interception, drainTimeMs: bootstrap.drainTimeMs });
   const server = new Server({ bootstrap, loading: loaded, problems: outcome.problems, dataPlane, processLog, lifecycle, context });
   try {
     await server.start();

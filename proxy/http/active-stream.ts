@@ -34,6 +34,7 @@ import {
   INTERNAL_ERROR,
   isGrpc,
   localResponse,
+  MISDIRECTED,
   MISSING_HOST,
   PATH_NORMALIZATION_FAILED,
   ROUTE_NOT_FOUND,
@@ -262,7 +263,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.#port = this.#writer.originalDestination?.port ?? destinationPort(config.routing, request.authority, runtime);
     const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
     this.#virtualHost = virtualHost;
-    if (virtualHost === undefined) return ROUTE_NOT_FOUND;
+    if (virtualHost === undefined) return this.#listener.isMisdirected?.(request.authority) === true ? MISDIRECTED : ROUTE_NOT_FOUND;
     info.virtualHost = virtualHost.config.name;
     if (virtualHost.config.requireTls === true && request.scheme !== 'https') return redirectReply(301, httpsRedirectLocation(request));
     const live = virtualHost.match(request);

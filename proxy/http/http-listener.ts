@@ -8,6 +8,7 @@ import { Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/h
 import type { ParseError } from '../codec/http1/parse-error.ts';
 import type { RouterDeps } from '../router/router.ts';
 import { passthroughCluster, type Runtime } from '../router/runtime.ts';
+import type { ConnectionFacts } from '../stream/connection-facts.ts';
 import { HeaderList } from '../stream/header-list.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
@@ -26,12 +27,19 @@ export const TIMEOUTS: ServerConnectionTimeouts = { headerMs: 15_000, idleMs: 3_
 const EXPLANATIONS_AT_ONCE = 20;
 const EXPLANATIONS_PER_SECOND = 2;
 
+/** What an HTTP filter chain has of its listener; nothing for a plain listener. */
+export interface ChainOwner {
+  readonly stats?: ListenerStats;
+  readonly isMisdirected?: (authority: string) => boolean;
+}
+
 export class HttpListener implements ServerCodecOwner, StreamListener {
   config: ListenerConfig;
   runtime: Runtime;
   readonly deps: HttpDeps;
   readonly routing: RouterDeps;
-  readonly stats: ListenerStats = new ListenerStats();
+  readonly stats: ListenerStats;
+  readonly isMisdirected: ((authority: string) => boolean) | undefined;
   draining = false;
   /** Without interception, an application names its destination by CONNECT on the outbound port. */
   get capturesConnect(): boolean {
@@ -42,7 +50,10 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
   readonly #connections: Set<Http1ServerConnection> = new Set();
   #onEmpty: (() => void) | undefined;
 
-  constructor(config: ListenerConfig, runtime: Runtime, deps: HttpDeps) {
+  /** `of`: the listener whose filter chain this is; it counts the connections. */
+  constructor(config: ListenerConfig, runtime: Runtime, deps: HttpDeps, of: ChainOwner = {}) {
+    this.stats = of.stats ?? new ListenerStats();
+    this.isMisdirected = of.isMisdirected;
     this.config = config;
     this.runtime = runtime;
     this.deps = deps;
@@ -52,10 +63,15 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
 
   /** Takes over an accepted socket; returns what must be called with each read. */
   accept(socket: Socket): Http1ServerConnection {
-    const connection = new Http1ServerConnection(socket, this, this.deps.clock);
-    this.#connections.add(connection);
     this.stats.downstreamCxTotal++;
     this.stats.downstreamCxActive++;
+    return this.adopt(socket, undefined);
+  }
+
+  /** Takes over a connection that is counted already: its first bytes have been looked at, or TLS ends on it. */
+  adopt(socket: Socket, facts: ConnectionFacts | undefined): Http1ServerConnection {
+    const connection = new Http1ServerConnection(socket, this, this.deps.clock, facts);
+    this.#connections.add(connection);
     return connection;
   }
 
@@ -109,11 +125,12 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
       info.bytesSent = outcome.bytesSent;
       info.flags |= outcome.flags;
       info.transportFailureReason = outcome.failureReason;
+      info.host = outcome.host;
       info.endMs = this.deps.clock.now();
       this.onStreamComplete(stream);
     };
     if (cluster === undefined) return refuseBytes(socket, finish);
-    return new Tunnel(socket, { ...destination, cluster, isOwn: this.deps.isOwnListener }, this.deps.clock, finish);
+    return new Tunnel(socket, { cluster, pick: () => cluster.pickOriginal(destination.address, destination.port), isOwn: this.deps.isOwnListener }, this.deps.clock, finish);
   }
 
   onConnectionClosed(connection: Http1ServerConnection): void {
@@ -182,7 +199,7 @@ function refuseBytes(socket: Socket, finish: (outcome: TunnelOutcome) => void): 
     if (done) return;
     done = true;
     socket.destroy();
-    finish({ bytesReceived: 0, bytesSent: 0, flags: 0, failureReason: undefined });
+    finish({ bytesReceived: 0, bytesSent: 0, flags: 0, failureReason: undefined, host: undefined, upstreamLocalAddress: undefined, upstreamSecurity: undefined });
   };
   return { onBytes: end, onEnd: end, onGone: end };
 }

@@ -9,6 +9,8 @@ export const MISSING_HOST: LocalReply = { status: 400, body: '', flags: 0, detai
 export const ABSOLUTE_PATH_REJECTED: LocalReply = { status: 404, body: '', flags: 0, details: 'absolute_path_rejected' };
 export const PATH_NORMALIZATION_FAILED: LocalReply = { status: 400, body: '', flags: 0, details: 'path_normalization_failed', close: true };
 export const ROUTE_NOT_FOUND: LocalReply = { status: 404, body: '', flags: ResponseFlag.NoRoute, details: 'route_not_found' };
+/** The connection's server name led to one server of the port, the host is another's (RFC 9110 section 15.5.20): a new connection finds it. */
+export const MISDIRECTED: LocalReply = { status: 421, body: '', flags: ResponseFlag.NoRoute, details: 'misdirected_request', close: true };
 export const CONNECT_NOT_FOUND: LocalReply = { ...ROUTE_NOT_FOUND, close: true };
 export const UPGRADE_FAILED: LocalReply = { status: 403, body: '', flags: 0, details: 'upgrade_failed', close: true };
 export const INTERNAL_ERROR: LocalReply = { status: 500, body: '', flags: 0, details: 'internal_error', close: true };

@@ -1,33 +1,22 @@
-/** A bound address: accepts connections for one HTTP listener, pauses when the process runs out of descriptors. */
+/** A bound address: accepts connections for one listener, and counts those that the kernel could not hand over (out of descriptors). */
 
 import type { AddressInfo, Server } from 'node:net';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import { createAcceptor } from '../base/socket.ts';
-import type { HttpListener } from '../http/http-listener.ts';
+import type { Listener } from './listener.ts';
 
 /** Kernel queue of connections not yet accepted. */
 const BACKLOG = 1024;
 
 export class Acceptor {
-  readonly listener: HttpListener;
+  readonly listener: Listener;
   readonly #server: Server;
   #acceptErrors = 0;
 
-  constructor(listener: HttpListener) {
+  constructor(listener: Listener) {
     this.listener = listener;
     this.#server = createAcceptor(
-      (socket) => {
-        const connection = listener.accept(socket);
-        return (bytes, length) => {
-          try {
-            connection.onRead(bytes, length);
-          } catch (error) {
-            // A bug: it costs this connection, which would hang otherwise, and is reported as what it is.
-            connection.destroy();
-            throw error;
-          }
-        };
-      },
+      (socket) => listener.accept(socket),
       () => {
         this.#acceptErrors++;
       },
@@ -61,6 +50,7 @@ export class Acceptor {
         this.#server.on('error', () => {
           this.#acceptErrors++;
         });
+        this.listener.boundPort = this.boundPort;
         resolve();
       });
     });

@@ -4,6 +4,7 @@ import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
 import type { Bootstrap, LogLevel } from '../cli/options.ts';
+import type { InterceptionMode } from '../listener/interception.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { ProcessLog } from '../telemetry/logger.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
@@ -15,6 +16,10 @@ export interface DataPlaneDeps {
   readonly accessLog: Bootstrap['accessLog'];
   /** Folder of the workload's certificate (`--certs`); absent: it has none. */
   readonly certs?: string | undefined;
+  /** `--interception`; absent: auto. */
+  readonly interception?: InterceptionMode | undefined;
+  /** `--drain-time`, milliseconds; absent: Istio's 45 s. */
+  readonly drainTimeMs?: number | undefined;
 }
 
 export interface DataPlane {

@@ -28,14 +28,15 @@ export class LocalDataPlane implements DataPlane {
   #version: string;
 
   /** `shared`: one of several workers. */
-  constructor({ config, processLog, accessLog, certs }: DataPlaneDeps, shared = false) {
+  constructor(deps: DataPlaneDeps, shared = false) {
+    const { config, processLog, accessLog } = deps;
     this.#first = config;
     this.#version = config.version;
     this.#processLog = processLog;
     this.#log = processLog.scoped('server');
     this.#accessLogging = new AccessLogging(accessLog, systemClock, shared);
     this.#metrics = createIstioMetrics(config.node);
-    this.#runtime = this.#createRuntime(certs);
+    this.#runtime = this.#createRuntime(deps);
   }
 
   async start(adminPort: number | undefined): Promise<void> {
@@ -117,7 +118,8 @@ export class LocalDataPlane implements DataPlane {
     return this.#accessLogging.close();
   }
 
-  #createRuntime(certs: string | undefined): ProxyRuntime {
+  #createRuntime({ certs, interception, drainTimeMs }: DataPlaneDeps): ProxyRuntime {
+    const listener = this.#processLog.scoped('listener');
     const identity = this.#processLog.scoped('identity');
     const filterLog = this.#processLog.scoped('filter');
     const why = this.#processLog.scoped('why');
@@ -131,6 +133,15 @@ export class LocalDataPlane implements DataPlane {
         this.#accessLogging.log(stream);
       },
       certs,
+      ...(interception !== undefined && { interception }),
+      ...(drainTimeMs !== undefined && { drainTimeMs }),
+      listenerLog: {
+        isDebug: () => ['trace', 'debug'].includes(this.#processLog.level()),
+        debug: (message, fields) => listener.debug(message, fields),
+        info: (message, fields) => listener.info(message, fields),
+      },
+      // Istio's metrics know nothing of connections that no chain took; the listener's own counters do.
+      onRefused: (stream) => this.#accessLogging.log(stream),
       onSecretEvent: (level, sentence) => identity[level](sentence),
       onExplained: (sentence) => why.info(sentence),
       onUpstreamEvent: (sentence) => upstream.warn(sentence),

@@ -1,5 +1,6 @@
 /** The running data path: listeners, route tables and clusters made from a runtime configuration, changed by deltas. */
 
+import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../../config/runtime/route.ts';
@@ -12,17 +13,19 @@ import type { ClusterView, ListenerView } from '../admin/view.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import type { Random } from '../base/random.ts';
-import { HttpListener } from '../http/http-listener.ts';
 import type { ClientTls } from '../identity/client-tls.ts';
 import { Secrets } from '../identity/secrets.ts';
 import type { HttpDeps } from '../http/stream-listener.ts';
-import { Acceptor } from '../listener/acceptor.ts';
+import type { InterceptionMode } from '../listener/interception.ts';
+import type { ListenerLog } from '../listener/listener.ts';
+import { loadOriginalDestination, type ReadOriginalDestination } from '../listener/original-destination.ts';
 import { createLiveRoute, type LiveRoute } from '../router/live-route.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Stream } from '../stream/stream.ts';
 import { Clusters } from '../upstream/clusters.ts';
 import type { Resolver } from '../upstream/resolver.ts';
+import { BoundListeners, type BoundPorts } from './bound-listeners.ts';
 import { createOwnAddresses } from './own-addresses.ts';
 
 export interface ProxyRuntimeDeps {
@@ -37,19 +40,25 @@ export interface ProxyRuntimeDeps {
   readonly onUpstreamEvent?: (sentence: string) => void;
   /** Folder of the workload's certificate; absent: it has none. */
   readonly certs?: string | undefined;
+  /** Shared by all workers: see SecretsDeps; absent: drawn. */
+  readonly ticketSeed?: Uint8Array | undefined;
   /** A certificate was taken into use, or refused and why. */
   readonly onSecretEvent?: (level: 'info' | 'warn' | 'error', sentence: string) => void;
   /** A filter threw: a bug in the filter. */
   readonly onFilterError: (filter: string, error: unknown) => void;
+  /** Whether iptables rules redirect to the capture listeners; absent: auto. */
+  readonly interception?: InterceptionMode;
+  /** What listeners say about connections before anybody serves them; absent where nobody reads it. */
+  readonly listenerLog?: ListenerLog;
+  /** Told of connections that nobody serves; absent where nobody logs them. */
+  readonly onRefused?: (stream: Stream) => void;
+  /** How long TCP connections may go on when their filter chain is gone, milliseconds; absent: 45 s. */
+  readonly drainTimeMs?: number;
 }
 
-/** Port of each bound listener. */
-export interface BoundPorts {
-  readonly outbound?: number;
-  readonly inbound?: number;
-  /** Gateway's or Sidecar's declared port → bound port. */
-  readonly ports: Readonly<Record<string, number>>;
-}
+/** Istio's drain time. */
+const DEFAULT_DRAIN_MS = 45_000;
+const SILENT: ListenerLog = { isDebug: () => false, debug: () => {}, info: () => {} };
 
 /** How often timeouts that need no precision are looked at. */
 const SWEEP_MS = 1000;
@@ -63,9 +72,11 @@ export class ProxyRuntime {
   readonly #runtime: Runtime;
   readonly #httpDeps: HttpDeps;
   readonly #filterDeps: FilterDeps;
-  #acceptors: Map<string, Acceptor> = new Map();
-  /** Listeners that no longer accept but still have connections. */
-  readonly #leaving: Set<HttpListener> = new Set();
+  readonly #listeners: BoundListeners;
+  /** `not-asked` until a listener needs it. */
+  #readOriginalDestination: ReadOriginalDestination | undefined | 'not-asked' = 'not-asked';
+  /** The application is reached from 127.0.0.6: what is redirected to us would come back otherwise. */
+  #fromLoopbackSix: boolean;
   #config: RuntimeConfig | undefined;
   #adminPort: number | undefined;
   #stopSweep: (() => void) | undefined;
@@ -73,7 +84,7 @@ export class ProxyRuntime {
   constructor(deps: ProxyRuntimeDeps) {
     this.#deps = deps;
     const own = createOwnAddresses();
-    const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#boundPortNumbers().has(port));
+    const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#listeners.hasPort(port));
     this.#secrets = new Secrets({ clock: deps.clock, onEvent: deps.onSecretEvent ?? (() => {}) });
     const clientTls = (config: ClientTlsConfig): ClientTls => this.#secrets.client(config);
     this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent, clientTls });
@@ -93,6 +104,8 @@ export class ProxyRuntime {
       onExplained: deps.onExplained,
       isOwnListener,
     };
+    this.#fromLoopbackSix = deps.interception === 'redirect';
+    this.#listeners = this.#createListeners();
     const { clock, random } = deps;
     this.#filterDeps = { random, now: () => clock.now(), setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire) };
   }
@@ -104,10 +117,11 @@ export class ProxyRuntime {
     if (this.#deps.certs !== undefined) await this.#secrets.setWorkload(this.#deps.certs);
     this.#secrets.apply(Object.values(config.secrets), []);
     await this.#clusters.warm(Object.values(config.clusters));
-    this.#clusters.apply(Object.values(config.clusters), []);
+    this.#clusters.apply(this.#reachable(Object.values(config.clusters)), []);
     for (const table of Object.values(config.routeTables)) this.#setTable(table.name, table.virtualHosts, []);
-    const opened = await this.#open(config.listeners);
-    for (const acceptor of opened) this.#acceptors.set(acceptor.config.name, acceptor);
+    await this.#learnOriginalDestination(config.listeners);
+    const opened = await this.#listeners.open(config.listeners, Object.values(config.virtualListeners));
+    this.#listeners.switchTo(config.listeners, opened);
     this.#scheduleSweep();
     return this.boundPorts();
   }
@@ -118,16 +132,19 @@ export class ProxyRuntime {
    * ports when they changed.
    */
   async applyDelta(delta: RuntimeDelta): Promise<BoundPorts | undefined> {
-    const before = this.#config as RuntimeConfig;
-    await this.#clusters.warm(delta.clusters.changed);
-    const opened = delta.listeners === undefined ? [] : await this.#open(delta.listeners.filter((listener) => this.#needsBinding(listener)));
+    const next = nextConfig(this.#config as RuntimeConfig, delta);
+    const { changed } = delta.clusters;
+    await this.#clusters.warm(changed);
+    if (delta.listeners !== undefined) await this.#learnOriginalDestination(delta.listeners);
+    const opened = delta.listeners === undefined ? [] : await this.#listeners.open(delta.listeners, Object.values(next.virtualListeners));
     if (delta.secrets !== undefined) this.#secrets.apply(delta.secrets.changed, delta.secrets.removed);
-    this.#clusters.apply(delta.clusters.changed, delta.clusters.removed);
+    this.#clusters.apply(this.#reachable(changed), delta.clusters.removed);
     for (const { name, changed, removed } of delta.routeTables.changed) this.#setTable(name, changed, removed);
     for (const name of delta.routeTables.removed) this.#removeTable(name);
-    this.#config = nextConfig(before, delta);
-    if (delta.listeners === undefined) return undefined;
-    return this.#switchListeners(delta.listeners, opened) ? this.boundPorts() : undefined;
+    this.#config = next;
+    const switched = delta.listeners !== undefined && this.#listeners.switchTo(delta.listeners, opened);
+    if (delta.virtualListeners !== undefined) this.#listeners.applyVirtual(delta.virtualListeners);
+    return switched ? this.boundPorts() : undefined;
   }
 
   config(): RuntimeConfig {
@@ -135,39 +152,21 @@ export class ProxyRuntime {
   }
 
   boundPorts(): BoundPorts {
-    const ports: Record<string, number> = {};
-    let outbound: number | undefined;
-    let inbound: number | undefined;
-    for (const acceptor of this.#acceptors.values()) {
-      const { name, declaredPort } = acceptor.config;
-      if (declaredPort !== undefined) ports[declaredPort] = acceptor.boundPort;
-      else if (name === 'virtualOutbound') outbound = acceptor.boundPort;
-      else if (name === 'virtualInbound') inbound = acceptor.boundPort;
-    }
-    return { ...(outbound === undefined ? {} : { outbound }), ...(inbound === undefined ? {} : { inbound }), ports };
+    return this.#listeners.boundPorts();
   }
 
   *clusters(): Iterable<ClusterView> {
     for (const cluster of this.#clusters.all()) yield cluster;
   }
 
-  *listeners(): Iterable<ListenerView> {
-    for (const acceptor of this.#acceptors.values()) {
-      yield { config: acceptor.config, boundAddress: acceptor.boundAddress, boundPort: acceptor.boundPort, stats: acceptor.listener.stats };
-    }
+  listeners(): Iterable<ListenerView> {
+    return this.#listeners.views();
   }
 
   /** Stops accepting, lets requests in flight end, cuts what is left after `deadlineMs`. */
   async drain(deadlineMs: number): Promise<void> {
-    const listeners = [...this.#acceptors.values()].map((acceptor) => {
-      acceptor.close();
-      return acceptor.listener;
-    });
-    listeners.push(...this.#leaving);
-    for (const listener of listeners) listener.drain();
-    const empty = Promise.all(listeners.map((listener) => listener.empty()));
-    await Promise.race([empty, new Promise<void>((resolve) => this.#deps.clock.setTimer(deadlineMs, resolve))]);
-    for (const listener of listeners) listener.destroy();
+    await Promise.race([this.#listeners.drain(), new Promise<void>((resolve) => this.#deps.clock.setTimer(deadlineMs, resolve))]);
+    this.#listeners.destroy();
     this.#stopSweep?.();
     this.#clusters.destroy();
     this.#secrets.close();
@@ -175,59 +174,56 @@ export class ProxyRuntime {
 
   /** See DataPlane. */
   announceDrain(closeIdle: boolean): void {
-    for (const { listener } of this.#acceptors.values()) {
-      if (closeIdle) listener.drain();
-      else listener.draining = true;
-    }
+    this.#listeners.announceDrain(closeIdle);
   }
 
   /** Stops accepting and closes idle connections, but goes on answering the busy ones (admin `/drain_listeners`). */
   drainListeners(): void {
-    for (const acceptor of this.#acceptors.values()) {
-      acceptor.close();
-      acceptor.listener.drain();
-    }
+    this.#listeners.stopAccepting();
   }
 
-  async #open(configs: readonly ListenerConfig[]): Promise<Acceptor[]> {
-    const acceptors = configs.map((config) => new Acceptor(new HttpListener(config, this.#runtime, this.#httpDeps)));
-    const results = await Promise.allSettled(acceptors.map((acceptor) => acceptor.listen()));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return acceptors;
-    for (const [index, acceptor] of acceptors.entries()) if (results[index]?.status === 'fulfilled') acceptor.close();
-    throw failed.reason;
+  #createListeners(): BoundListeners {
+    const { clock, interception = 'auto', listenerLog = SILENT, onRefused = (): void => {}, drainTimeMs = DEFAULT_DRAIN_MS } = this.#deps;
+    const reader = (): ReadOriginalDestination | undefined => (this.#readOriginalDestination === 'not-asked' ? undefined : this.#readOriginalDestination);
+    return new BoundListeners({
+      clock,
+      runtime: this.#runtime,
+      http: this.#httpDeps,
+      terminate: (config) => this.#secrets.server(config),
+      interception,
+      get readOriginalDestination() {
+        return reader();
+      },
+      isCapturePort: (_address, port) => this.#listeners.hasCapturePort(port),
+      drainTimeMs,
+      log: listenerLog,
+      onRefused,
+      onRedirected: ({ direction }) => {
+        if (direction === 'inbound') this.#reachFromLoopbackSix();
+      },
+    });
   }
 
-  #needsBinding(config: ListenerConfig): boolean {
-    const current = this.#acceptors.get(config.name);
-    return current === undefined || current.config.bind.address !== config.bind.address || current.config.bind.port !== config.bind.port;
+  /** Once; what keeps a proxy from knowing destinations is told then. */
+  async #learnOriginalDestination(listeners: readonly ListenerConfig[]): Promise<void> {
+    const { interception, listenerLog = SILENT } = this.#deps;
+    const wanted = interception !== 'none' && listeners.some(({ usesOriginalDestination }) => usesOriginalDestination === true);
+    if (!wanted || this.#readOriginalDestination !== 'not-asked') return;
+    const loaded = await loadOriginalDestination();
+    const known = typeof loaded === 'function';
+    this.#readOriginalDestination = known ? loaded : undefined;
+    if (!known) listenerLog.info(`redirected connections cannot be served: ${loaded.problem}`, {});
   }
 
-  /** True when a port was bound or freed. */
-  #switchListeners(configs: readonly ListenerConfig[], opened: readonly Acceptor[]): boolean {
-    const next = new Map<string, Acceptor>(opened.map((acceptor) => [acceptor.config.name, acceptor]));
-    for (const config of configs) {
-      if (next.has(config.name)) continue;
-      const kept = this.#acceptors.get(config.name) as Acceptor;
-      kept.listener.config = config;
-      next.set(config.name, kept);
-    }
-    let freed = false;
-    for (const [name, acceptor] of this.#acceptors) {
-      if (next.get(name) === acceptor) continue;
-      freed = true;
-      this.#retire(acceptor);
-    }
-    this.#acceptors = next;
-    return freed || opened.length > 0;
+  #reachFromLoopbackSix(): void {
+    if (this.#fromLoopbackSix) return;
+    this.#fromLoopbackSix = true;
+    this.#clusters.apply(this.#reachable(Object.values(this.config().clusters).filter(isInbound)), []);
   }
 
-  #retire(acceptor: Acceptor): void {
-    const { listener } = acceptor;
-    acceptor.close();
-    listener.drain();
-    this.#leaving.add(listener);
-    void listener.empty().then(() => this.#leaving.delete(listener));
+  /** Connections to the application come from an address that interception rules let pass, as soon as there are such rules. */
+  #reachable(clusters: readonly ClusterConfig[]): readonly ClusterConfig[] {
+    return clusters.map((cluster) => (isInbound(cluster) ? { ...cluster, fromLoopbackSix: this.#fromLoopbackSix } : cluster));
   }
 
   #setTable(name: string, changed: readonly VirtualHostConfig[], removed: readonly string[]): void {
@@ -266,20 +262,19 @@ export class ProxyRuntime {
     return filters.length === 0 ? undefined : new FilterChain(filters, this.#deps.onFilterError);
   };
 
-  #boundPortNumbers(): Set<number> {
-    return new Set([...this.#acceptors.values()].map((acceptor) => acceptor.boundPort));
-  }
-
   #scheduleSweep(): void {
     const timer = this.#deps.clock.setTimer(SWEEP_MS, () => {
       const now = this.#deps.clock.now();
-      for (const acceptor of this.#acceptors.values()) acceptor.listener.sweep(now);
-      for (const listener of this.#leaving) listener.sweep(now);
+      this.#listeners.sweep(now);
       this.#clusters.sweep(now);
       this.#scheduleSweep();
     });
     this.#stopSweep = () => timer.cancel();
   }
+}
+
+function isInbound({ name }: ClusterConfig): boolean {
+  return name.startsWith('inbound|') || name === 'InboundPassthroughCluster';
 }
 
 function nextConfig(before: RuntimeConfig, delta: RuntimeDelta): RuntimeConfig {

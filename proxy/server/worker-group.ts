@@ -46,6 +46,7 @@ export class WorkerGroup implements DataPlane {
   readonly #size: number;
   readonly #accessLog: Bootstrap['accessLog'];
   readonly #certs: string | undefined;
+  readonly #capture: Pick<DataPlaneDeps, 'interception' | 'drainTimeMs'>;
   readonly #log: Logger;
   readonly #ports = new PinnedPorts();
   readonly #workers: Set<WorkerProcess> = new Set();
@@ -59,10 +60,11 @@ export class WorkerGroup implements DataPlane {
   #youngDeaths = 0;
   #ending = false;
 
-  constructor({ config, processLog, accessLog, certs }: DataPlaneDeps, size: number) {
+  constructor({ config, processLog, accessLog, certs, interception, drainTimeMs }: DataPlaneDeps, size: number) {
     this.#size = size;
     this.#accessLog = accessLog;
     this.#certs = certs;
+    this.#capture = { interception, drainTimeMs };
     this.#log = processLog.scoped('workers');
     this.#logLevel = processLog.level();
     this.#config = config;
@@ -164,7 +166,7 @@ export class WorkerGroup implements DataPlane {
     const worker = new WorkerProcess(cluster.fork({ [WORKER_VARIABLE]: '1' }));
     await worker.online;
     const config = { ...shareOfConfig(this.#config, this.#size), listeners: await this.#ports.pin(this.#config.listeners) };
-    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, certs: this.#certs, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
+    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, certs: this.#certs, ...this.#capture, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
     if (outcome.kind !== 'done') {
       worker.kill();
       throw new Error(outcome.kind === 'refused' ? outcome.message : `a worker ended before it served (${await worker.ended})`);

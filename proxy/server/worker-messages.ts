@@ -3,6 +3,7 @@
 import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { Bootstrap, LogLevel } from '../cli/options.ts';
+import type { InterceptionMode } from '../listener/interception.ts';
 import type { WorkerReport } from './worker-report.ts';
 
 /** Set in a worker's environment: run serves what its supervisor says. */
@@ -15,6 +16,8 @@ export type WorkerOrder =
       readonly config: RuntimeConfig;
       readonly accessLog: Bootstrap['accessLog'];
       readonly certs: string | undefined;
+      readonly interception?: InterceptionMode | undefined;
+      readonly drainTimeMs?: number | undefined;
       readonly logLevel: LogLevel;
       readonly adminPort: number | undefined;
     }

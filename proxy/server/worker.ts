@@ -65,9 +65,9 @@ class Worker {
     });
   }
 
-  async #start({ config, accessLog, certs, logLevel, adminPort }: Extract<WorkerOrder, { readonly kind: 'start' }>): Promise<void> {
+  async #start({ logLevel, adminPort, ...given }: Extract<WorkerOrder, { readonly kind: 'start' }>): Promise<void> {
     const processLog = createProcessLog({ level: logLevel, clock: systemClock });
-    const dataPlane = new LocalDataPlane({ config, processLog, accessLog, certs }, true);
+    const dataPlane = new LocalDataPlane({ ...given, processLog }, true);
     await dataPlane.start(adminPort);
     surviveBugs(processLog.scoped('worker'), systemClock);
     this.#processLog = processLog;

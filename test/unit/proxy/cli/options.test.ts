@@ -18,6 +18,7 @@ const DEFAULTS: Bootstrap = {
   concurrency: 1,
   accessLog: {},
   logLevel: 'info',
+  interception: 'auto',
   drainTimeMs: 45_000,
 };
 
@@ -67,6 +68,7 @@ t.test('each option gives its value', (t) => {
     [['--access-log', '/var/log/a.log', '--access-log-format', 'json'], { accessLog: { path: '/var/log/a.log', format: 'json' } }],
     [['--access-log-format', '%REQ(:METHOD)% %RESPONSE_CODE%'], { accessLog: { format: '%REQ(:METHOD)% %RESPONSE_CODE%' } }],
     [['--log-level', 'debug'], { logLevel: 'debug' }],
+    [['--interception', 'redirect'], { interception: 'redirect' }],
     [['--log-level', 'warning'], { logLevel: 'warn' }],
     [['--drain-time', '1m30s'], { drainTimeMs: 90_000 }],
     [['--drain-time', '250ms'], { drainTimeMs: 250 }],
@@ -92,6 +94,8 @@ t.test('each variable stands in for its flag, which wins over it', (t) => {
     ['SERVICE_ACCOUNT', 'cart', stated({ serviceAccount: 'cart' }), ['--service-account', 'x'], stated({ serviceAccount: 'x' })],
     ['OUTRIDER_LABELS', 'a=b', stated({ labels: { a: 'b' } }), ['--labels', 'c=d'], stated({ labels: { c: 'd' } })],
     ['CONCURRENCY', '3', { concurrency: 3 }, ['--concurrency', '2'], { concurrency: 2 }],
+    ['OUTRIDER_INTERCEPTION', 'none', { interception: 'none' }, ['--interception', 'redirect'], { interception: 'redirect' }],
+    ['ISTIO_META_INTERCEPTION_MODE', 'REDIRECT', { interception: 'redirect' }, ['--interception', 'auto'], {}],
   ];
   for (const [variable, value, fromEnv, argv, fromFlag] of rows) {
     const base = variable === 'OUTRIDER_CONFIG' ? [] : REQUIRED;
@@ -170,6 +174,8 @@ t.test('mistakes are named', (t) => {
     [['--drain-time', '45'], "--drain-time: '45' has no unit, did you mean 45s?"],
     [['--drain-time', '4 s'], "--drain-time: '4 s' is not a duration such as 45s, 1m30s or 250ms"],
     [['--drain-time', '700h'], "--drain-time: '700h' is longer than 24 days"],
+    [['--interception', 'tproxy'], "--interception: 'tproxy' is not one of auto, redirect, none"],
+    [[], "ISTIO_META_INTERCEPTION_MODE: 'TPROXY' is not supported, only REDIRECT and NONE", { ISTIO_META_INTERCEPTION_MODE: 'TPROXY' }],
     [[], "CONCURRENCY: 'many' is not a whole number from 0 to 1024", { CONCURRENCY: 'many' }],
     [[], "INSTANCE_IP: 'here' is not an IP address", { INSTANCE_IP: 'here' }],
   ];

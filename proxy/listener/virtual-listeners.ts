@@ -1,0 +1,72 @@
+/** Listeners that are not bound: where the outbound capture listener finds the chains for an address (Envoy: `use_original_dst`). */
+
+import type { VirtualListenerConfig } from '../../config/runtime/listener.ts';
+import type { Destination } from '../stream/connection-facts.ts';
+import { ChainSet, type ChainDeps, type LiveChain } from './chain-set.ts';
+import type { ChainChoice } from './connection.ts';
+
+export class VirtualListeners {
+  readonly #deps: ChainDeps;
+  readonly #byName: Map<string, VirtualListenerConfig> = new Map();
+  /** By `address port`; every address of a port is under its port alone. */
+  readonly #byDestination: Map<string, VirtualListenerConfig> = new Map();
+  /** By name: made at their first connection, since of 10,000 services a workload talks to a dozen. */
+  readonly #live: Map<string, ChainChoice> = new Map();
+
+  constructor(deps: ChainDeps, configs: Iterable<VirtualListenerConfig>) {
+    this.#deps = deps;
+    this.apply([...configs], []);
+  }
+
+  /** Returns the live chains that are gone or changed. */
+  apply(changed: readonly VirtualListenerConfig[], removed: readonly string[]): readonly LiveChain[] {
+    const retired: LiveChain[] = [];
+    for (const name of removed) {
+      retired.push(...(this.#live.get(name)?.chains.apply({}) ?? []));
+      this.#live.delete(name);
+      this.#forget(name);
+    }
+    for (const config of changed) {
+      this.#forget(config.name);
+      this.#byName.set(config.name, config);
+      this.#byDestination.set(keyOf(config), config);
+      const live = this.#live.get(config.name);
+      if (live === undefined) continue;
+      retired.push(...live.chains.apply(config));
+      this.#live.set(config.name, choiceOf(config, live.chains));
+    }
+    return retired;
+  }
+
+  /** Of the address itself, else of its port at any address. */
+  find(destination: Destination): ChainChoice | undefined {
+    const config = this.#byDestination.get(`${destination.address} ${destination.port}`) ?? this.#byDestination.get(`${destination.port}`);
+    if (config === undefined) return undefined;
+    let live = this.#live.get(config.name);
+    if (live === undefined) {
+      live = choiceOf(config, new ChainSet(this.#deps, config));
+      this.#live.set(config.name, live);
+    }
+    return live;
+  }
+
+  *chains(): Iterable<LiveChain> {
+    for (const { chains } of this.#live.values()) yield* chains.live();
+  }
+
+  #forget(name: string): void {
+    const known = this.#byName.get(name);
+    if (known === undefined) return;
+    this.#byName.delete(name);
+    if (this.#byDestination.get(keyOf(known)) === known) this.#byDestination.delete(keyOf(known));
+  }
+}
+
+function choiceOf(config: VirtualListenerConfig, chains: ChainSet): ChainChoice {
+  return { chains, detectsProtocol: config.detectsProtocol, detectionTimeoutMs: config.detectionTimeoutMs ?? 0 };
+}
+
+/** `::` and `0.0.0.0` stand for every address of both families: a service without an address has one listener for both. */
+function keyOf({ address, port }: VirtualListenerConfig): string {
+  return address === '0.0.0.0' || address === '::' ? `${port}` : `${address} ${port}`;
+}
