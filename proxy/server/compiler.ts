@@ -8,7 +8,7 @@
  */
 
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { Worker, type ResourceLimits } from 'node:worker_threads';
 import type { Problem } from '../../config/runtime/problem.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Bootstrap } from '../cli/options.ts';
@@ -30,6 +30,12 @@ const KEEP_FROM_BYTES = 1024 * 1024;
 /** A small snapshot's thread ends this long after a reload, milliseconds: who edits once often edits again. After the first load it ends at once. */
 const IDLE_END_MS = 10_000;
 
+/**
+ * New objects of a small snapshot's reloads are collected after so many megabytes. Node's default lets a reload every few
+ * milliseconds gather 30 MB more, and is no faster here (400 services, 1500 reloads in a row: 155 MB in all instead of 185).
+ */
+const RELOAD_YOUNG_MB = 4;
+
 export class ThreadedCompiler {
   readonly #setUp: CompilerSetUp;
   readonly #deps: CompilerDeps;
@@ -42,7 +48,7 @@ export class ThreadedCompiler {
   constructor(bootstrap: Bootstrap, deps: CompilerDeps) {
     this.#setUp = { bootstrap, ...(deps.stdin === undefined ? {} : { stdin: deps.stdin }) };
     this.#deps = deps;
-    this.#thread = this.#startThread();
+    this.#thread = this.#startThread({});
   }
 
   /** The first load. Never rejects. */
@@ -67,7 +73,7 @@ export class ThreadedCompiler {
   /** A reload is likely: the thread starts now, so that it has loaded its modules by then. */
   warm(): void {
     if (this.#thread !== undefined) return;
-    this.#thread = this.#startThread();
+    this.#thread = this.#startThread(this.#reloadLimits());
     this.#thread.unref();
     this.#restAfter(IDLE_END_MS);
   }
@@ -79,7 +85,7 @@ export class ThreadedCompiler {
 
   #ask(request: CompilerRequest): Promise<CompilerAnswer> {
     this.#idle?.cancel();
-    const thread = (this.#thread ??= this.#startThread());
+    const thread = (this.#thread ??= this.#startThread(this.#reloadLimits()));
     return new Promise((resolve) => {
       this.#waiting = resolve;
       thread.ref();
@@ -87,9 +93,9 @@ export class ThreadedCompiler {
     });
   }
 
-  #startThread(): Worker {
+  #startThread(resourceLimits: ResourceLimits): Worker {
     const file = new URL(`./compiler-worker${extname(import.meta.url)}`, import.meta.url);
-    const thread = new Worker(file, { workerData: this.#setUp });
+    const thread = new Worker(file, { workerData: this.#setUp, resourceLimits });
     let failure = 'its thread ended';
     thread.on('message', (answer: CompilerAnswer) => this.#settle(thread, answer));
     thread.on('error', (error) => (failure = topOfStack(error)));
@@ -112,13 +118,22 @@ export class ThreadedCompiler {
 
   /** Ends the thread of a small snapshot after so many milliseconds without work, unless it was asked to stay. */
   #restAfter(delayMs: number): void {
-    if (this.#setUp.bootstrap.keepCompiler === true || this.#deps.snapshotBytes() >= KEEP_FROM_BYTES) return;
+    if (this.#setUp.bootstrap.keepCompiler === true || !this.#isSmall()) return;
     this.#idle?.cancel();
     this.#idle = this.#deps.clock.setTimer(delayMs, () => {
       const thread = this.#thread;
       this.#thread = undefined;
       void thread?.terminate();
     });
+  }
+
+  /** A large snapshot is compiled as fast as can be, the first time and every time. */
+  #reloadLimits(): ResourceLimits {
+    return this.#isSmall() ? { maxYoungGenerationSizeMb: RELOAD_YOUNG_MB } : {};
+  }
+
+  #isSmall(): boolean {
+    return this.#deps.snapshotBytes() < KEEP_FROM_BYTES;
   }
 
   #crashProblem(failure: string): Problem {

@@ -2,6 +2,7 @@
 
 import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { applyDelta } from '../../config/compile/diff.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
@@ -104,6 +105,31 @@ t.test('a thread started ahead of a reload serves it, or rests again', async (t)
   t.equal(clock.pending, 1, 'it rests when no reload comes');
   writeFileSync(file, snapshot(30, 70));
   t.match(await compiler.recompile(serving(first)), { kind: 'changed' });
+});
+
+t.test('what reloads leave behind is collected early, where that costs nothing', async (t) => {
+  const file = join(t.testdir({}), 'mesh.yaml');
+  const limits: (number | undefined)[] = [];
+  const note = (thread: Worker): void => void limits.push(thread.resourceLimits?.maxYoungGenerationSizeMb);
+  process.on('worker', note);
+  t.teardown(() => process.off('worker', note));
+  let bytes = 1000;
+  for (const size of [1000, 2 * 1024 * 1024]) {
+    bytes = size;
+    writeFileSync(file, snapshot(100));
+    const clock = new TestClock();
+    const compiler = new ThreadedCompiler(bootstrapFor(file), { clock, snapshotBytes: () => bytes });
+    t.teardown(() => compiler.close());
+    const first = await firstConfig(compiler);
+    await compiler.close();
+    clock.advance(0);
+    writeFileSync(file, snapshot(30, 70));
+    t.match(await compiler.recompile(serving(first)), { kind: 'changed' });
+  }
+  const [small, smallReload, large, largeReload] = limits;
+  t.equal(smallReload, 4);
+  t.same([large, largeReload], [small, small], 'the first load, and all of a large snapshot, have what Node gives');
+  t.not(small, 4);
 });
 
 t.test('a thread that ends is an outcome, and the next load has a new one', async (t) => {
