@@ -2,10 +2,12 @@
 
 import { METRICS_PORT } from '../../iptables/constants.ts';
 import type { Finding, Path } from '../resources/finding.ts';
+import { customised, withoutCustomisation } from './customise.ts';
 import type { Json, JsonMap } from './json.ts';
 import { mapAt, mapsAt, textAt } from './json.ts';
 import type { InjectOptions } from './options.ts';
-import { PROXY_CONTAINER, reasonToSkip, STATUS_ANNOTATION } from './policy.ts';
+import { PROXY_CONTAINER, STATUS_ANNOTATION } from './policy-names.ts';
+import { reasonToSkip } from './policy.ts';
 import { rewriteProbes } from './probes.ts';
 import { Report } from './report.ts';
 import { readSettings, type ProxySettings } from './settings.ts';
@@ -55,7 +57,7 @@ interface Additions {
 function additions(input: TemplateInput): Additions {
   const { interception, nativeSidecar } = input.settings;
   const redirect = interception.args === undefined ? [] : [initContainer(input, interception.args)];
-  const proxy = [proxyContainer(input)];
+  const proxy = [customised(proxyContainer(input), input.template.spec)];
   return {
     initContainers: nativeSidecar ? [...redirect, ...proxy] : redirect,
     containers: nativeSidecar ? [] : proxy,
@@ -68,9 +70,9 @@ function additions(input: TemplateInput): Additions {
  * native sidecar it comes first, so that they have one. The application is second where it is to wait for the proxy.
  */
 function withAdditions(spec: JsonMap, settings: ProxySettings, added: Additions): JsonMap {
-  const own = mapsAt(spec, 'initContainers');
+  const own = withoutCustomisation(mapsAt(spec, 'initContainers'));
   const initContainers = settings.nativeSidecar ? [...added.initContainers, ...own] : [...own, ...added.initContainers];
-  const containers = mapsAt(spec, 'containers');
+  const containers = withoutCustomisation(mapsAt(spec, 'containers'));
   return {
     ...spec,
     ...(initContainers.length === 0 ? {} : { initContainers }),

@@ -1,13 +1,11 @@
 /** Whether a pod gets a sidecar: Istio's rules, in Istio's order. */
 
+import { isCustomisation } from './customise.ts';
 import type { JsonMap } from './json.ts';
 import { mapAt, mapsAt, textAt } from './json.ts';
+import { PROXY_CONTAINER, STATUS_ANNOTATION } from './policy-names.ts';
 import type { PodTemplate } from './workload.ts';
 
-/** Name of the proxy's container, and of the one that redirects traffic: Istio's own, which its tools look for. */
-export const PROXY_CONTAINER = 'istio-proxy';
-export const INIT_CONTAINER = 'istio-init';
-export const STATUS_ANNOTATION = 'sidecar.istio.io/status';
 const INJECT = 'sidecar.istio.io/inject';
 
 /** Namespaces of Kubernetes itself. */
@@ -31,5 +29,5 @@ export function reasonToSkip({ metadata, spec, namespace }: PodTemplate): string
 /** The mark of an injector, or the container itself. */
 function isInjected(metadata: JsonMap, spec: JsonMap): boolean {
   if (textAt(mapAt(metadata, 'annotations'), STATUS_ANNOTATION) !== undefined) return true;
-  return [...mapsAt(spec, 'containers'), ...mapsAt(spec, 'initContainers')].some(({ name }) => name === PROXY_CONTAINER);
+  return [...mapsAt(spec, 'containers'), ...mapsAt(spec, 'initContainers')].some((container) => container['name'] === PROXY_CONTAINER && !isCustomisation(container));
 }

@@ -7,7 +7,7 @@ import type { Path } from '../resources/finding.ts';
 import { isIntercepted } from './interception.ts';
 import type { Json, JsonMap } from './json.ts';
 import { compact, isMap, mapAt, mapsAt, textAt } from './json.ts';
-import { PROXY_CONTAINER } from './policy.ts';
+import { PROXY_CONTAINER } from './policy-names.ts';
 import type { Report } from './report.ts';
 
 /** What the proxy reads the probes from: a JSON object of path to probe, Istio's format. */

@@ -4,7 +4,7 @@ import { METRICS_PORT, PROXY_ID } from '../../iptables/constants.ts';
 import type { Json, JsonMap } from './json.ts';
 import { compact, textAt } from './json.ts';
 import type { InjectOptions } from './options.ts';
-import { INIT_CONTAINER, PROXY_CONTAINER } from './policy.ts';
+import { INIT_CONTAINER, PROXY_CONTAINER } from './policy-names.ts';
 import { PROBERS_VARIABLE } from './probes.ts';
 import type { ProxySettings } from './settings.ts';
 import type { PodTemplate } from './workload.ts';

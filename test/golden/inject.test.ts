@@ -46,6 +46,15 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.golden')
   });
 }
 
+t.test('the sidecar of config/examples/kubernetes', async (t) => {
+  const manifests = join(folder, '../../../config/examples/kubernetes');
+  const run = await inject(['--image', 'outrider:0.1.0'], join(manifests, 'before-injection', 'application.yaml'));
+  t.match(run, { code: 0, stderr: '' });
+  const text = run.stdout.replace(/^#.*\n/, '# What `outrider inject -f before-injection/application.yaml` prints.\n');
+  if (update) writeFileSync(join(manifests, 'sidecar.yaml'), text);
+  else t.equal(readFileSync(join(manifests, 'sidecar.yaml'), 'utf8'), text, 'npm run golden:update');
+});
+
 const samples = shared('istio-samples', 'samples');
 
 /** What changed is written down for these; they differ in kind, layout or annotations. */

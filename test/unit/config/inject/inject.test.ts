@@ -37,7 +37,7 @@ t.test('who gets one', async (t) => {
     ['hostNetwork, although it asks', { labels: { [inject]: 'true' }, spec: { hostNetwork: true } }, false],
     ['kube-system', { namespace: 'kube-system' }, false],
     ['injected', { annotations: { 'sidecar.istio.io/status': '{}' } }, false],
-    ['a native sidecar', { spec: { initContainers: [{ name: 'istio-proxy' }] } }, false],
+    ['a native sidecar', { spec: { initContainers: [{ name: 'istio-proxy', image: 'x' }] } }, false],
   ];
   for (const [name, parts, injected] of rows) {
     const before = pod(parts);
@@ -105,6 +105,29 @@ t.test('an identity of its own', async (t) => {
   t.equal(secret({ serviceAccount: 'old-field' }), 'istio.old-field');
   t.equal(secret({ serviceAccountName: 'shop' }, { certsSecret: 'mesh' }), 'mesh');
   t.equal(secret({}, { certsSecret: 'off' }), undefined);
+});
+
+t.test('a container named istio-proxy with the image "auto" says what the author wants of ours', async (t) => {
+  const wish: JsonMap = {
+    name: 'istio-proxy',
+    image: 'auto',
+    resources: { requests: { cpu: '1' } },
+    env: [{ name: 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS', value: 'false' }, { name: 'MORE', value: 'x' }],
+    volumeMounts: [{ name: 'extra', mountPath: '/extra' }],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+  };
+  for (const nativeSidecar of [false, true]) {
+    const { resource, findings } = injectResource(pod({ spec: { containers: [{ name: 'a', image: 'a' }, wish] } }), { ...OPTIONS, nativeSidecar });
+    t.same(findings, []);
+    const proxy = proxyOf(resource);
+    t.match(proxy, { image: 'outrider:test', terminationMessagePolicy: 'FallbackToLogsOnError', resources: { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '2' } } });
+    const env = mapsAt(proxy, 'env');
+    t.same(env.filter(({ name }) => name === 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS'), [{ name: 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS', value: 'false' }]);
+    t.same(env.at(-1), { name: 'MORE', value: 'x' });
+    t.same(mapsAt(proxy, 'volumeMounts').map(({ name }) => name), ['outrider-config', 'outrider-certs', 'istio-podinfo', 'extra']);
+    const names = ['initContainers', 'containers'].map((list) => mapsAt(mapAt(resource, 'spec'), list).map(({ name }) => name));
+    t.same(names, nativeSidecar ? [['istio-init', 'istio-proxy'], ['a']] : [['istio-init'], ['a', 'istio-proxy']], 'one proxy');
+  }
 });
 
 t.test('privileges: the init container has two, the proxy none', async (t) => {
