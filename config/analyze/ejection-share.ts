@@ -4,6 +4,7 @@
  */
 
 import type { EndpointSource } from '../compile/endpoints.ts';
+import { peerAuthentications } from '../compile/peer-authentication.ts';
 import { distinctEndpoints, endpointSource, endpointsOf } from '../compile/endpoints.ts';
 import { isWildcard } from '../compile/host-match.ts';
 import type { Labels } from '../compile/labels.ts';
@@ -24,7 +25,7 @@ const DEFAULT_PERCENT = 10;
 
 export function analyzeEjectionShare(subject: Subject): readonly Problem[] {
   const { snapshot } = subject;
-  const source = endpointSource(snapshot, indexWorkloads(snapshot), { nodeName: undefined, mode: 'sidecar' });
+  const source = endpointSource(snapshot, indexWorkloads(snapshot), { nodeName: undefined, mode: 'sidecar', trustDomain: '', peerAuthentications: peerAuthentications([], '') });
   return [...snapshot.destinationRules.flatMap((rule) => checkRule(rule, subject, source)), ...checkMesh(subject)];
 }
 

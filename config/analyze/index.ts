@@ -20,6 +20,7 @@ import { analyzeHttp2Ports } from './http2-ports.ts';
 import { analyzeMeshHosts } from './mesh-hosts.ts';
 import { analyzeNotEnforced } from './not-enforced.ts';
 import { analyzeSidecarSelectors, analyzeTelemetrySelectors } from './overlapping-selectors.ts';
+import { analyzePeerAuthentications } from './peer-authentications.ts';
 import { analyzePolicyPorts } from './policy-ports.ts';
 import { analyzePortNames } from './port-names.ts';
 import { analyzeSecretReferences } from './secret-references.ts';
@@ -59,6 +60,7 @@ const analyzers: readonly Analyzer[] = [
   analyzeEjectionShare,
   analyzeTelemetryProviders,
   analyzeDryRunAnnotation,
+  analyzePeerAuthentications,
   analyzeUnenforcedSecurity,
   analyzeNotEnforced,
   analyzeHttp2Ports,

@@ -28,11 +28,6 @@ interface Switched {
   readonly enabled?: boolean;
 }
 
-interface Tls {
-  readonly mode?: string;
-  readonly httpsRedirect?: boolean;
-}
-const tlsMode = (...modes: readonly string[]) => (value: unknown): boolean => modes.includes((value as Tls).mode ?? 'DISABLE');
 /** `tls: {httpsRedirect: true}` on an HTTP server is all there is to it. */
 const isTlsTermination = (value: unknown): boolean => Object.keys(value as object).some((key) => key !== 'httpsRedirect');
 
@@ -67,18 +62,12 @@ const loadBalancerFields: readonly UnenforcedField[] = [
 const policyFields: readonly UnenforcedField[] = [
   ...below('connectionPool', connectionPoolFields),
   ...below('loadBalancer', loadBalancerFields),
-  { path: 'tls', consequence: 'requests are sent in plain text', counts: tlsMode('ISTIO_MUTUAL') },
-  { path: 'tls', consequence: 'requests are answered 503 rather than sent in plain text', counts: tlsMode('SIMPLE', 'MUTUAL') },
-  { path: 'tunnel', consequence: 'connections are made directly' },
-  { path: 'proxyProtocol', consequence: 'no PROXY header is sent' },
 ];
 
 const virtualServiceFields: readonly UnenforcedField[] = [
   { path: 'http[].match[].statPrefix', consequence: 'no counters of its own are kept' },
   { path: 'http[].match[].headers', consequence: 'JWT claims are not verified, so this match never holds', counts: namesClaim },
   { path: 'http[].match[].withoutHeaders', consequence: 'JWT claims are not verified, so every request lacks them', counts: namesClaim },
-  { path: 'tls', consequence: 'TLS traffic is not routed', counts: isNotEmpty },
-  { path: 'tcp', consequence: 'TCP traffic is not routed', counts: isNotEmpty },
 ];
 
 const gatewayFields: readonly UnenforcedField[] = [
@@ -90,7 +79,6 @@ const gatewayFields: readonly UnenforcedField[] = [
 ];
 
 const sidecarFields: readonly UnenforcedField[] = [
-  { path: 'ingress[].tls', consequence: 'TLS is not terminated' },
   ...below('ingress[].connectionPool', connectionPoolFields),
   ...below('inboundConnectionPool', connectionPoolFields),
   { path: 'ingress[].defaultEndpoint', consequence: 'unix sockets are not connected to', counts: isUnixSocket },
@@ -105,7 +93,6 @@ const endpointFields: readonly UnenforcedField[] = [
 
 const serviceEntryFields: readonly UnenforcedField[] = [
   { path: 'resolution', consequence: 'the name in the request is connected to as with resolution NONE', counts: (value) => value === 'DYNAMIC_DNS' },
-  { path: 'subjectAltNames', consequence: 'TLS is not originated, so no certificate is checked', counts: isNotEmpty },
   ...below('endpoints[]', endpointFields),
 ];
 
@@ -143,9 +130,6 @@ export const unenforcedFields: readonly { readonly collection: Collection; reado
 export const unenforcedMeshFields: readonly UnenforcedField[] = [
   { path: 'rootNamespace', consequence: 'use --root-namespace', counts: isOtherThan('', 'istio-system') },
   { path: 'trustDomain', consequence: 'use --trust-domain', counts: isOtherThan('', 'cluster.local') },
-  { path: 'trustDomainAliases', consequence: 'identities are not checked', counts: isNotEmpty },
-  { path: 'enableAutoMtls', consequence: 'requests between workloads are sent in plain text', counts: isOn },
-  { path: 'protocolDetectionTimeout', consequence: 'the first bytes are waited for without limit', counts: isNotZero },
   ...below('defaultTrafficPolicy.connectionPool', connectionPoolFields),
   ...keepAliveFields,
   { path: 'h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DO_NOT_UPGRADE') },
@@ -162,9 +146,8 @@ export const unenforcedMeshFields: readonly UnenforcedField[] = [
   { path: 'extensionProviders[]', consequence: 'the provider is not used', counts: (value) => (value as { readonly kind?: string }).kind !== 'prometheus' },
   { path: 'defaultProviders.tracing', consequence: 'no spans are made', counts: isNotEmpty },
   { path: 'defaultProviders.accessLogging', consequence: 'the access log follows accessLogFile, accessLogEncoding, accessLogFormat and --access-log', counts: isNotEmpty },
+  { path: 'tlsDefaults.minProtocolVersion', consequence: 'TLS 1.2 is the oldest version, as in Istio, which reads ecdhCurves and cipherSuites alone', counts: isOtherThan('TLS_AUTO', 'TLSV1_2') },
   { path: 'defaultProviders.metrics[]', consequence: 'metrics are exposed for Prometheus only', counts: isOtherThan('prometheus') },
-  { path: 'meshMTLS', consequence: 'requests between workloads are sent in plain text' },
-  { path: 'tlsDefaults', consequence: 'TLS is neither originated nor terminated' },
 ];
 
 function below(prefix: string, fields: readonly UnenforcedField[]): readonly UnenforcedField[] {

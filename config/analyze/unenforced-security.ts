@@ -4,12 +4,10 @@
  */
 
 import type { Labels } from '../compile/labels.ts';
-import { isEmpty, selects } from '../compile/labels.ts';
-import { oldestFirst } from '../compile/order.ts';
+import { selects } from '../compile/labels.ts';
 import type { Resource, Snapshot } from '../load/snapshot.ts';
 import type { AuthorizationPolicySpec } from '../resources/authorization-policy.ts';
 import type { Path } from '../resources/finding.ts';
-import type { PeerAuthenticationSpec } from '../resources/peer-authentication.ts';
 import type { PolicyTarget } from '../resources/policy-target.ts';
 import { hasTargetReference } from '../resources/policy-target.ts';
 import type { RequestAuthenticationSpec } from '../resources/request-authentication.ts';
@@ -22,7 +20,6 @@ import type { Subject } from './subject.ts';
 export interface SecuredWorkload {
   readonly namespace: string;
   readonly labels: Labels;
-  readonly mode: 'sidecar' | 'gateway';
   readonly rootNamespace: string;
 }
 
@@ -30,15 +27,13 @@ export interface SecuredWorkload {
 interface Restriction {
   readonly resource: Resource<unknown>;
   readonly path: Path;
-  /** `requires mutual TLS`, … */
+  /** `verifies JSON web tokens`, … */
   readonly what: string;
 }
 
 /** Warnings of `validate`: every resource that restricts whomever it selects. */
-export function analyzeUnenforcedSecurity({ snapshot, rootNamespace }: Subject): readonly Problem[] {
-  const isHeeded = ({ metadata, spec }: Resource<PeerAuthenticationSpec>): boolean => metadata.namespace !== rootNamespace || isEmpty(spec.selector?.matchLabels);
+export function analyzeUnenforcedSecurity({ snapshot }: Subject): readonly Problem[] {
   const restrictions = [
-    ...snapshot.peerAuthentications.filter(isHeeded).flatMap(strictParts),
     ...snapshot.authorizationPolicies.flatMap(authorizationParts),
     ...snapshot.requestAuthentications.flatMap(requestAuthenticationParts),
   ];
@@ -49,15 +44,12 @@ export function analyzeUnenforcedSecurity({ snapshot, rootNamespace }: Subject):
       unenforcedSecurity: true,
     })),
     ...snapshot.authorizationPolicies.flatMap(unenforcedWithoutEffect),
-    ...snapshot.peerAuthentications.filter((policy) => !isHeeded(policy)).map((policy) => problemAt(policy, 'warning', ['spec', 'selector'], `a policy with a selector in the root namespace ${rootNamespace} has no effect, as in Istio`)),
   ];
 }
 
 /** Errors for `run`: what restricts this workload. Empty: it may be served. */
 export function securityRefusals(snapshot: Snapshot, workload: SecuredWorkload): readonly Problem[] {
   const restrictions = [
-    // Gateways take their TLS from their own servers; PeerAuthentication is about sidecars.
-    ...(workload.mode === 'sidecar' ? strictFor(snapshot.peerAuthentications, workload) : []),
     ...authorizationFor(snapshot.authorizationPolicies, workload),
     ...snapshot.requestAuthentications.filter((policy) => concerns(policy, workload)).flatMap(requestAuthenticationParts),
   ];
@@ -65,36 +57,6 @@ export function securityRefusals(snapshot: Snapshot, workload: SecuredWorkload):
     const message = `${what}, which this version does not enforce; refusing to serve a workload it selects as if it were not there`;
     return { ...problemAt(resource, 'error', path, message), unenforcedSecurity: true };
   });
-}
-
-const STRICT = 'requires mutual TLS (STRICT)';
-
-/** STRICT modes written in a policy, whoever they end up applying to. */
-function strictParts(policy: Resource<PeerAuthenticationSpec>): readonly Restriction[] {
-  const ports = Object.entries(policy.spec.portLevelMtls ?? {}).filter(([, { mode }]) => mode === 'STRICT');
-  return [
-    ...(policy.spec.mtls?.mode === 'STRICT' ? [{ resource: policy, path: ['spec', 'mtls', 'mode'], what: STRICT }] : []),
-    ...ports.map(([port]) => ({ resource: policy, path: ['spec', 'portLevelMtls', port, 'mode'], what: `${STRICT} on port ${port}` })),
-  ];
-}
-
-/** Port over workload over namespace over mesh, the oldest of each level; UNSET asks the level above (istio-api.md 8.1). */
-function strictFor(policies: readonly Resource<PeerAuthenticationSpec>[], workload: SecuredWorkload): readonly Restriction[] {
-  const ordered = oldestFirst(policies);
-  const selectsAll = (policy: Resource<PeerAuthenticationSpec>): boolean => isEmpty(policy.spec.selector?.matchLabels);
-  const inNamespace = (namespace: string): ((policy: Resource<PeerAuthenticationSpec>) => boolean) => (policy) => policy.metadata.namespace === namespace;
-  const own = ordered.filter(inNamespace(workload.namespace));
-  // A selector in the root namespace does not count, not even for workloads of that namespace.
-  const selected = workload.namespace === workload.rootNamespace ? undefined : own.find((policy) => !selectsAll(policy) && selects(policy.spec.selector?.matchLabels, workload.labels));
-  const levels = [selected, own.find(selectsAll), ordered.filter(inNamespace(workload.rootNamespace)).find(selectsAll)];
-  const effective = levels.find((policy) => isSet(policy?.spec.mtls?.mode));
-  const ofWorkload = effective === undefined ? [] : strictParts(effective).filter(({ path }) => path[1] === 'mtls');
-  const ofPorts = selected === undefined ? [] : strictParts(selected).filter(({ path }) => path[1] === 'portLevelMtls');
-  return [...ofWorkload, ...ofPorts];
-}
-
-function isSet(mode: string | undefined): boolean {
-  return mode !== undefined && mode !== 'UNSET';
 }
 
 /** ALLOW, DENY and CUSTOM restrict; an ALLOW policy with an empty rule lets everything through. */

@@ -11,11 +11,11 @@ import { remembered } from './remembered.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
 import { isSet } from './unset.ts';
 
-export type ClusterPolicy = Pick<ClusterConfig, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'connectTimeoutMs' | 'connectTimeoutOrigin' | 'idleTimeoutMs' | 'tls'>;
+export type ClusterPolicy = Pick<ClusterConfig, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'connectTimeoutMs' | 'connectTimeoutOrigin' | 'idleTimeoutMs'>;
 
 /** Clusters with the same written blocks share the objects made of them: in a large mesh most have what one rule or the mesh says. */
 export interface ClusterPolicies {
-  of(policy: EffectivePolicy, service: { readonly external: boolean }): ClusterPolicy;
+  of(policy: EffectivePolicy): ClusterPolicy;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
@@ -29,7 +29,7 @@ export function clusterPolicies(mesh: MeshSettings): ClusterPolicies {
   const outlierDetection = remembered(outlierDetectionConfig);
   const timeouts = remembered((pool: EffectivePolicy['connectionPool']) => timeoutSettings(pool, mesh));
   return {
-    of: (policy, service) => {
+    of: (policy) => {
       const pool = connectionPool(policy.connectionPool, policy.retryBudget);
       const outliers = outlierDetection(policy.outlierDetection, undefined);
       return {
@@ -37,7 +37,6 @@ export function clusterPolicies(mesh: MeshSettings): ClusterPolicies {
         ...(pool !== undefined && { connectionPool: pool }),
         ...(outliers !== undefined && { outlierDetection: outliers }),
         ...timeouts(policy.connectionPool, undefined),
-        tls: tls(policy, service, mesh),
       };
     },
   };
@@ -85,11 +84,3 @@ function timeoutSettings(pool: Located<ConnectionPoolSettings> | undefined, mesh
   const place = mesh.placeOf('connectTimeout');
   return { connectTimeoutMs: mesh.connectTimeoutMs, connectTimeoutOrigin: place === undefined ? 'default' : originAt(place), idleTimeoutMs };
 }
-
-function tls({ tls: written }: EffectivePolicy, { external }: { readonly external: boolean }, mesh: MeshSettings): ClusterConfig['tls'] {
-  if (written !== undefined) return { mode: written.value.mode ?? 'DISABLE', origin: originAt(written.value.mode === undefined ? written : below(written, 'mode')) };
-  return external || !mesh.autoMtls ? NO_TLS : AUTO_TLS;
-}
-
-const NO_TLS: ClusterConfig['tls'] = { mode: 'DISABLE', origin: 'default' };
-const AUTO_TLS: ClusterConfig['tls'] = { mode: 'AUTO', origin: 'default' };

@@ -5,6 +5,8 @@ import { originOf } from '../load/types.ts';
 import type { Reuse } from './reuse.ts';
 import type { CompileTrace } from './trace.ts';
 import type { ClusterPolicies, ClusterPolicy } from './cluster-policy.ts';
+import type { ClusterTls, ClusterTlsInput } from './cluster-tls.ts';
+import { clusterTls, NO_TLS } from './cluster-tls.ts';
 import type { CompileContext } from './context.ts';
 import type { DestinationRules, EffectiveRule } from './destination-rules.ts';
 import type { EndpointSource, LabelledEndpoint } from './endpoints.ts';
@@ -12,33 +14,38 @@ import { distinctEndpoints, endpointLabel, endpointsOf } from './endpoints.ts';
 import type { Locality } from './locality.ts';
 import type { EffectiveLocality } from './locality-setting.ts';
 import { effectiveLocality } from './locality-setting.ts';
-import type { MeshSettings } from './mesh.ts';
 import type { MeshPort, MeshService } from './mesh-service.ts';
 import { BLACK_HOLE_CLUSTER, outboundCluster, PASSTHROUGH_CLUSTER } from './names.ts';
 import type { ClientPlace } from './placed-endpoints.ts';
 import { placeEndpoints } from './placed-endpoints.ts';
+import { isHttp } from './protocol.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
 import { effectivePolicy, NOTHING_SET } from './traffic-policy.ts';
 
-export interface ClusterInput {
+export interface ClusterInput extends ClusterTlsInput {
   /** By host. */
   readonly services: ReadonlyMap<string, MeshService>;
   readonly rules: DestinationRules;
   readonly endpoints: EndpointSource;
   readonly place: ClientPlace;
   readonly policies: ClusterPolicies;
-  readonly mesh: MeshSettings;
   readonly reuse: Reuse;
   readonly trace: CompileTrace | undefined;
+}
+
+/** What single clusters are made with. */
+interface ClusterSources extends ClusterInput {
+  readonly tls: ClusterTls;
 }
 
 /** Everything the workload may send to. An ExternalName has no cluster of its own. */
 export function outboundClusters(input: ClusterInput): readonly ClusterConfig[] {
   const clusters: ClusterConfig[] = [];
+  const sources: ClusterSources = { ...input, tls: clusterTls(input) };
   for (const service of input.services.values()) {
     if (service.aliasOf !== undefined) continue;
     const rule = input.rules.ruleFor(service);
-    for (const port of service.ports) clusters.push(...portClusters(service, port, rule, input));
+    for (const port of service.ports) clusters.push(...portClusters(service, port, rule, sources));
   }
   return clusters;
 }
@@ -56,7 +63,8 @@ export function fixedCluster(name: string, discovery: ClusterConfig['discovery']
     name,
     discovery,
     endpoints: [],
-    ...withoutBalancer(policies.of({ ...NOTHING_SET, connectionPool }, { external: true }), discovery),
+    ...withoutBalancer(policies.of({ ...NOTHING_SET, connectionPool }), discovery),
+    tls: NO_TLS,
     protocol: 'AUTO',
     service: { host: '', name, namespace: '' },
     port: 0,
@@ -64,13 +72,13 @@ export function fixedCluster(name: string, discovery: ClusterConfig['discovery']
   };
 }
 
-function portClusters(service: MeshService, port: MeshPort, rule: EffectiveRule | undefined, input: ClusterInput): readonly ClusterConfig[] {
+function portClusters(service: MeshService, port: MeshPort, rule: EffectiveRule | undefined, input: ClusterSources): readonly ClusterConfig[] {
   const found = endpointsOf(service, port, input.endpoints);
   const distinct = distinctEndpoints(found);
-  const whole = createCluster({ service, port, rule, subset: '', endpoints: distinct }, input);
+  const whole = createCluster({ service, port, rule, subset: '', endpoints: distinct, all: distinct }, input);
   const subsets = (rule?.subsets ?? []).map(({ value }) => {
     const chosen = subsetEndpoints(found, value.labels, input.place.locality);
-    return createCluster({ service, port, rule, subset: value.name, endpoints: distinct.length === found.length ? chosen : distinctEndpoints(chosen) }, input);
+    return createCluster({ service, port, rule, subset: value.name, endpoints: distinct.length === found.length ? chosen : distinctEndpoints(chosen), all: distinct }, input);
   });
   return [whole, ...subsets];
 }
@@ -87,12 +95,14 @@ interface ClusterParts {
   readonly rule: EffectiveRule | undefined;
   readonly subset: string;
   readonly endpoints: readonly LabelledEndpoint[];
+  /** Of the whole service. */
+  readonly all: readonly LabelledEndpoint[];
 }
 
-function createCluster({ service, port, rule, subset, endpoints }: ClusterParts, { mesh, endpoints: source, place, policies, reuse, trace }: ClusterInput): ClusterConfig {
+function createCluster({ service, port, rule, subset, endpoints, all }: ClusterParts, { mesh, endpoints: source, place, policies, reuse, trace, tls }: ClusterSources): ClusterConfig {
   const policy = effectivePolicy(rule, port.number, subset, mesh);
-  const settings = policies.of(policy, service);
-  const discovery = discoveryOf(service, settings.loadBalancer.policy, source.mode);
+  const settings = policies.of(policy);
+  const discovery = discoveryOf(service, port, settings.loadBalancer.policy, source.mode);
   const locality = discovery === 'ORIGINAL_DST' ? undefined : effectiveLocality(policy, service, mesh);
   const placed = discovery === 'ORIGINAL_DST' ? { endpoints: [], weighted: false } : placeEndpoints(endpoints, locality, place);
   const targetPort = typeof port.target === 'number' ? port.target : port.number;
@@ -101,8 +111,11 @@ function createCluster({ service, port, rule, subset, endpoints }: ClusterParts,
     discovery,
     endpoints: placed.endpoints,
     ...withoutBalancer(placed.weighted ? localityWeighted(settings) : settings, discovery),
+    tls: tls.of({ service, port, subset, rule, policy, endpoints: all }),
+    ...(policy.proxyProtocol !== undefined && { proxyProtocol: policy.proxyProtocol.value.version ?? 'V1' }),
     protocol: port.protocol,
-    ...(discovery === 'ORIGINAL_DST' && targetPort !== port.number && { portOverride: targetPort }),
+    ...(service.headless && discovery === 'STATIC' && source.mode === 'sidecar' && { followsOriginalDestination: true as const }),
+    ...(discovery === 'ORIGINAL_DST' && service.resolution === 'NONE' && targetPort !== port.number && { portOverride: targetPort }),
     service: { host: service.host, name: service.name, namespace: service.namespace },
     port: port.number,
     subset,
@@ -130,8 +143,12 @@ function withoutBalancer<T extends Pick<ClusterConfig, 'loadBalancer'>>(settings
   return { ...settings, loadBalancer: PASSTHROUGH };
 }
 
-/** PASSTHROUGH and resolution NONE connect where the downstream wanted to go; a gateway cannot know that. */
-function discoveryOf({ resolution }: MeshService, policy: ClusterConfig['loadBalancer']['policy'], mode: 'sidecar' | 'gateway'): ClusterConfig['discovery'] {
+/**
+ * PASSTHROUGH, resolution NONE and opaque ports of headless services connect where the downstream wanted to go; a
+ * gateway cannot know that. HTTP for a headless service keeps its endpoints for requests that were not intercepted.
+ */
+function discoveryOf({ resolution, headless }: MeshService, { protocol }: MeshPort, policy: ClusterConfig['loadBalancer']['policy'], mode: 'sidecar' | 'gateway'): ClusterConfig['discovery'] {
   if (mode === 'gateway') return resolution === 'NONE' ? 'STATIC' : resolution;
+  if (headless && !isHttp(protocol)) return 'ORIGINAL_DST';
   return resolution === 'NONE' || policy === 'PASSTHROUGH' ? 'ORIGINAL_DST' : resolution;
 }

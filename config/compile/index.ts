@@ -62,7 +62,8 @@ function compileParts(snapshot: Snapshot, node: NodeOptions, { previous, trace }
 
 function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileContext, 'reuse' | 'trace' | 'report'> {
   const mesh = meshSettings(snapshot.meshConfig);
-  const { namespace, labels, rootNamespace, clusterDomain, mode } = node;
+  const { namespace, labels, rootNamespace, clusterDomain, trustDomain, mode } = node;
+  const peers = peerAuthentications(snapshot.peerAuthentications, rootNamespace);
   const allServices = meshServices(snapshot, mesh, clusterDomain);
   const workloads = indexWorkloads(snapshot);
   const nodeName = workloads.pod(namespace, node.name)?.spec.spec.nodeName;
@@ -76,10 +77,10 @@ function createContext(snapshot: Snapshot, node: NodeOptions): Omit<CompileConte
     visibleServices: allServices.filter((service) => isExportedTo(service.exportTo, service.namespace, namespace)),
     virtualServices: visibleVirtualServices({ snapshot, mesh, clusterDomain, namespace }),
     rules,
-    endpoints: endpointSource(snapshot, workloads, { nodeName, mode }),
+    endpoints: endpointSource(snapshot, workloads, { nodeName, mode, trustDomain, peerAuthentications: peers }),
     place: clientPlace(snapshot, workloads, node),
     policies: clusterPolicies(mesh),
-    peerAuthentications: peerAuthentications(snapshot.peerAuthentications, rootNamespace),
+    peerAuthentications: peers,
     retries: defaultRetries(mesh),
     hashPolicies: hashPolicies({ rules, mesh, mode }),
   };

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import type { IstioIngressListener } from '../resources/sidecar.ts';
 import type { ConnectionPoolSettings } from '../resources/traffic-policy/types.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
+import type { ServerTlsConfig } from '../runtime/tls.ts';
 import type { CompileContext } from './context.ts';
 import type { InboundPort } from './inbound-ports.ts';
 import { inboundPorts } from './inbound-ports.ts';
@@ -11,7 +12,7 @@ import { boundListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
 import { inboundTable, localCluster, serviceChains } from './local-application.ts';
 import type { Located, Place } from './located.ts';
-import { below, originAt } from './located.ts';
+import { below, originAt, problemAt } from './located.ts';
 import { UNKNOWN_TABLE } from './names.ts';
 import { nodeAddress } from './node.ts';
 import type { Protocol } from './protocol.ts';
@@ -19,6 +20,7 @@ import { isDeclaredHttp, isHttp, writtenProtocol } from './protocol.ts';
 import type { SidecarScope } from './sidecar-scope.ts';
 import type { EffectivePolicy } from './traffic-policy.ts';
 import { effectivePolicy } from './traffic-policy.ts';
+import { fileServerTls } from './written-server-tls.ts';
 
 export interface IngressServices {
   readonly services: readonly InboundService[];
@@ -39,7 +41,8 @@ export function ingressServices(context: CompileContext, { sidecar }: SidecarSco
     const place = { source: sidecar.source, path: ['spec', 'ingress', index] };
     const policy = servicePolicy(behind.find(({ targetPort }) => targetPort === listener.port.number), context);
     const pool = ingressPool(listener, sidecar.spec.inboundConnectionPool, place) ?? policy.connectionPool;
-    const service = ingressService(listener, { place, protocol, pool, budget: policy.retryBudget }, context);
+    const ownTls = ingressTls(listener, place, context);
+    const service = ingressService(listener, { place, protocol: ownTls === undefined ? protocol : terminated(listener), pool, budget: policy.retryBudget, ownTls }, context);
     if (service === undefined) continue;
     services.push(service);
     if (listener.captureMode !== 'NONE') continue;
@@ -63,6 +66,27 @@ interface IngressDetails {
   readonly protocol: Protocol;
   readonly pool: EffectivePolicy['connectionPool'];
   readonly budget: EffectivePolicy['retryBudget'];
+  readonly ownTls: ServerTlsConfig | undefined;
+}
+
+/** Clients outside the mesh: only on a port that takes no mutual TLS, where the two could not be told apart. */
+function ingressTls({ tls, port }: IstioIngressListener, place: Place, { node, mesh, peerAuthentications, report }: CompileContext): ServerTlsConfig | undefined {
+  if (tls === undefined) return undefined;
+  const { mode } = peerAuthentications.modeOf(node, port.number);
+  if (mode !== 'DISABLE') {
+    report(problemAt(below(place, 'tls'), 'warning', `has no effect while the mutual TLS mode of port ${port.number} is ${mode}, as in Istio; a PeerAuthentication with mode DISABLE for the port makes room for it`));
+    return undefined;
+  }
+  return fileServerTls({ settings: tls, kind: isHttps(port) ? 'http' : 'tcp', mesh, origin: originAt(below(place, 'tls')) });
+}
+
+/** What is inside. */
+function terminated({ port }: IstioIngressListener): Protocol {
+  return isHttps(port) ? 'HTTP' : 'TCP';
+}
+
+function isHttps({ protocol = '' }: IstioIngressListener['port']): boolean {
+  return protocol.toUpperCase() === 'HTTPS';
 }
 
 /** Of the service that the port belongs to, if it is one's; else what the mesh says. */
@@ -71,14 +95,14 @@ function servicePolicy(behind: InboundPort | undefined, { rules, mesh }: Compile
   return effectivePolicy(rules.ruleFor(behind.service, 'inbound'), behind.port.number, '', mesh);
 }
 
-function ingressService(listener: IstioIngressListener, { place, protocol, pool, budget }: IngressDetails, context: CompileContext): InboundService | undefined {
+function ingressService(listener: IstioIngressListener, { place, protocol, pool, budget, ownTls }: IngressDetails, context: CompileContext): InboundService | undefined {
   const { number } = listener.port;
   const target = defaultEndpoint(listener, context);
   if (target === undefined) return undefined;
   const origin = originAt(place);
   const cluster = localCluster({ port: number, ...target, protocol, connectionPool: pool, retryBudget: budget, origin }, context);
   const table = isHttp(protocol) ? inboundTable({ name: cluster.name, servicePort: number, retry: context.retries.inbound(protocol), origin }) : undefined;
-  return { ports: [number], protocol, table, cluster };
+  return { ports: [number], protocol, table, cluster, ...(ownTls !== undefined && { ownTls }) };
 }
 
 /** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */

@@ -6,6 +6,7 @@ import type { Origin } from '../runtime/origin.ts';
 import type { RetryConfig } from '../runtime/retry.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
 import type { ServerTlsConfig } from '../runtime/tls.ts';
+import { NO_TLS } from './cluster-tls.ts';
 import type { CompileContext } from './context.ts';
 import { clusterRoute, httpNetwork, sidecarHttp, tcpNetwork } from './filter-chains.ts';
 import { inboundChains } from './inbound-chains.ts';
@@ -87,7 +88,8 @@ export function localCluster(application: LocalApplication, { policies, workload
     name: inboundCluster(port),
     discovery: 'STATIC',
     endpoints: [{ address, port: localPort, weight: 1, locality: '', workload, tlsMode: 'disabled' }],
-    ...policies.of(policy, { external: true }),
+    ...policies.of(policy),
+    tls: NO_TLS,
     protocol,
     service: { host: service?.host ?? '', name: service?.name ?? '', namespace: service?.namespace ?? '' },
     port: service?.port ?? port,

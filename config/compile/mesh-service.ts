@@ -29,6 +29,8 @@ export interface MeshService {
   readonly aliasOf?: string;
   /** `trafficDistribution` or its annotation: near endpoints first, whatever happens to them; absent: all alike. */
   readonly distribution?: { readonly prefer: 'same-zone' | 'same-node'; readonly path: Path };
+  /** ServiceEntry: names of which one must be in the server's certificate; never empty. */
+  readonly subjectAltNames?: readonly string[];
   /** `exportTo` with the mesh default filled in. */
   readonly exportTo: readonly string[];
   readonly source: ResourceSource;

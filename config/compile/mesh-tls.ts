@@ -1,6 +1,7 @@
 /** TLS between workloads of the mesh: whose certificates, which versions, which identities (istio-api.md 8.2, 8.3). */
 
 import type { MeshTls } from '../resources/mesh-config/types.ts';
+import { configurableCiphers } from '../resources/server-tls.ts';
 import type { ServerTlsConfig, TlsParameters } from '../runtime/tls.ts';
 import { OFFERED_HTTP, OFFERED_TCP } from './application-protocols.ts';
 import type { InboundTls } from './inbound-chains.ts';
@@ -24,14 +25,25 @@ export function inboundTls(trustDomain: string, mesh: MeshSettings): InboundTls 
   return { http: meshServerTls('http', trustDomain, mesh), tcp: meshServerTls('tcp', trustDomain, mesh) };
 }
 
-/** MeshConfig may raise the oldest version, and choose ciphers and curves. */
-export function meshTlsParameters({ minProtocolVersion, cipherSuites = [], ecdhCurves = [] }: MeshTls): TlsParameters {
+/** `meshMTLS` may raise the oldest version, and choose ciphers and curves. */
+export function meshTlsParameters({ minProtocolVersion, ...chosen }: MeshTls): TlsParameters {
+  return { ...tlsParameters(chosen), minVersion: minProtocolVersion === 'TLSV1_3' ? 'TLSv1.3' : 'TLSv1.2' };
+}
+
+/** TLS with peers outside the mesh; of `tlsDefaults` Istio reads ciphers and curves alone. */
+export function tlsParameters({ cipherSuites: written = [], ecdhCurves = [] }: MeshTls): TlsParameters {
+  const cipherSuites = configurable(written);
   return {
-    minVersion: minProtocolVersion === 'TLSV1_3' ? 'TLSv1.3' : 'TLSv1.2',
+    minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ...(cipherSuites.length > 0 && { cipherSuites }),
     ...(ecdhCurves.length > 0 && { curves: ecdhCurves }),
   };
+}
+
+/** What is no suite, or is there twice, has been warned about. */
+export function configurable(cipherSuites: readonly string[]): readonly string[] {
+  return [...new Set(cipherSuites)].filter((suite) => configurableCiphers.has(suite));
 }
 
 /** The workload's own first. */

@@ -16,7 +16,14 @@ const DISTRIBUTION_ANNOTATION = 'networking.istio.io/traffic-distribution';
 /** Kubernetes Services first, so that one wins over a ServiceEntry with its host; then by age. */
 export function meshServices(snapshot: Snapshot, mesh: MeshSettings, clusterDomain: string): readonly MeshService[] {
   const services = oldestFirst(snapshot.services).map((service) => kubernetesService(service, mesh, clusterDomain));
-  return [...services, ...entryServices(oldestFirst(snapshot.serviceEntries), mesh)];
+  const entries = entryServices(oldestFirst(snapshot.serviceEntries), mesh);
+  const decorated = new Map(entries.filter(({ subjectAltNames }) => subjectAltNames !== undefined).map((entry) => [entry.host, entry]));
+  return [...services.map((service) => decorate(service, decorated.get(service.host))), ...entries];
+}
+
+/** All that a ServiceEntry can add to a Kubernetes Service of its host. */
+function decorate(service: MeshService, entry: MeshService | undefined): MeshService {
+  return entry?.subjectAltNames === undefined ? service : { ...service, subjectAltNames: entry.subjectAltNames };
 }
 
 /** A resource that a reload did not change is the same object, and then so is its service. */
@@ -106,6 +113,7 @@ function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: Mes
     headless: false,
     external: spec.location !== 'MESH_INTERNAL',
     ...(distribution !== undefined && { distribution }),
+    ...(spec.subjectAltNames !== undefined && spec.subjectAltNames.length > 0 && { subjectAltNames: spec.subjectAltNames }),
     exportTo: spec.exportTo ?? mesh.serviceExportTo,
     source,
     declared: { kind: 'ServiceEntry', entries: [entry] },
@@ -133,6 +141,7 @@ function entryResolution(resolution: ServiceEntrySpec['resolution']): MeshServic
 function mergeEntries(older: MeshService, newer: MeshService): MeshService {
   if (older.resolution !== newer.resolution || older.declared.kind === 'Service' || newer.declared.kind === 'Service') return older;
   const known = new Set(older.ports.map((port) => port.number));
+  const names = new Set([...(older.subjectAltNames ?? []), ...(newer.subjectAltNames ?? [])]);
   const ranges = [...new Set([...(older.ranges ?? []), ...(newer.ranges ?? [])])];
   const added = newer.ports.filter((port) => !known.has(port.number));
   return {
@@ -140,6 +149,7 @@ function mergeEntries(older: MeshService, newer: MeshService): MeshService {
     ports: [...older.ports, ...added],
     addresses: [...new Set([...older.addresses, ...newer.addresses])],
     ...(ranges.length > 0 && { ranges }),
+    ...(names.size > 0 && { subjectAltNames: [...names] }),
     declared: { kind: 'ServiceEntry', entries: [...older.declared.entries, ...newer.declared.entries] },
   };
 }

@@ -13,9 +13,10 @@ export interface EffectivePolicy {
   readonly outlierDetection: Located<OutlierDetection> | undefined;
   readonly tls: Located<ClientTlsSettings> | undefined;
   readonly retryBudget: Located<RetryBudget> | undefined;
+  readonly proxyProtocol: Located<NonNullable<TrafficPolicy['proxyProtocol']>> | undefined;
 }
 
-export const NOTHING_SET: EffectivePolicy = { loadBalancer: undefined, connectionPool: undefined, outlierDetection: undefined, tls: undefined, retryBudget: undefined };
+export const NOTHING_SET: EffectivePolicy = { loadBalancer: undefined, connectionPool: undefined, outlierDetection: undefined, tls: undefined, retryBudget: undefined, proxyProtocol: undefined };
 
 /** `port` is the SERVICE port; `subset` empty for the whole service. */
 export function effectivePolicy(rule: EffectiveRule | undefined, port: number, subset: string, mesh: MeshSettings): EffectivePolicy {
@@ -30,7 +31,7 @@ interface PortPolicy {
   readonly ofPort: boolean;
 }
 
-/** An entry for the port REPLACES all blocks: what it leaves out, or cannot hold (retryBudget), goes back to the default, it is not inherited. */
+/** An entry for the port REPLACES all blocks: what it leaves out, or cannot hold (retryBudget, proxyProtocol), goes back to the default, it is not inherited. */
 function atPort(written: Located<TrafficPolicy>, port: number): PortPolicy {
   const entries = written.value.portLevelSettings ?? [];
   const index = entries.findIndex((entry) => entry.port.number === port);
@@ -48,6 +49,7 @@ function blocksOf(written: Located<PolicyBlocks>): EffectivePolicy {
     outlierDetection: block(written, 'outlierDetection'),
     tls: block(written, 'tls'),
     retryBudget: block(written, 'retryBudget'),
+    proxyProtocol: block(written, 'proxyProtocol'),
   };
 }
 
@@ -56,15 +58,16 @@ function block<K extends keyof EffectivePolicy>(written: Located<PolicyBlocks>, 
   return value === undefined ? undefined : { ...below(written, name), value };
 }
 
-/** A subset's block replaces the whole block above it; when it came from the subset's own port entry, even by being absent, but for the budget, which such an entry cannot hold. */
+/** A subset's block replaces the whole block above it; when it came from the subset's own port entry, even by being absent, but for what such an entry cannot hold. */
 function overlay(above: EffectivePolicy, { policy, ofPort }: PortPolicy): EffectivePolicy {
-  if (ofPort) return { ...policy, retryBudget: above.retryBudget };
+  if (ofPort) return { ...policy, retryBudget: above.retryBudget, proxyProtocol: above.proxyProtocol };
   return {
     loadBalancer: policy.loadBalancer ?? above.loadBalancer,
     connectionPool: policy.connectionPool ?? above.connectionPool,
     outlierDetection: policy.outlierDetection ?? above.outlierDetection,
     tls: policy.tls ?? above.tls,
     retryBudget: policy.retryBudget ?? above.retryBudget,
+    proxyProtocol: policy.proxyProtocol ?? above.proxyProtocol,
   };
 }
 

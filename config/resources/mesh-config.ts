@@ -7,6 +7,7 @@ import type {
 import { unreadMeshFields, unreadProxyFields } from './mesh-config/unread.ts';
 import type { Check, Report, Schema } from './schema.ts';
 import { boolean, checked, decimal, integer, list, map, object, oneName, portNumber, present, text, uint32 } from './schema.ts';
+import { warnOfCiphers } from './server-tls.ts';
 import { connectionPool, tcpKeepalive } from './traffic-policy/connection-pool.ts';
 import { localityLbSetting } from './traffic-policy/locality.ts';
 import { outlierDetection } from './traffic-policy/outlier-detection.ts';
@@ -55,7 +56,7 @@ const pathNormalization = object<NonNullable<MeshConfigSpec['pathNormalization']
 const meshTls: Schema<MeshTls> = object<MeshTls>({
   minProtocolVersion: oneName(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']),
   ecdhCurves: list(text),
-  cipherSuites: list(text),
+  cipherSuites: list(text, { check: warnOfCiphers }),
 });
 
 const defaultProviders: Schema<DefaultProviders> = object<DefaultProviders>({ tracing: list(text), metrics: list(text), accessLogging: list(text) });

@@ -39,7 +39,7 @@ export interface TlsCertificate {
 const versions = ['TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3'] as const;
 
 /** The suites of TLS 1.2 and below that Istio lets users choose from. */
-const knownCiphers: ReadonlySet<string> = new Set([
+export const configurableCiphers: ReadonlySet<string> = new Set([
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',
@@ -150,9 +150,10 @@ function checkVersions(tls: ServerTlsSettings, report: Report): void {
   }
 }
 
-function warnOfCiphers(ciphers: readonly string[], report: Report): void {
+/** Names that are passed over. */
+export function warnOfCiphers(ciphers: readonly string[], report: Report): void {
   for (const [index, cipher] of ciphers.entries()) {
-    if (!knownCiphers.has(cipher)) report.warning([index], `${JSON.stringify(cipher)} is not a configurable cipher suite and is ignored`);
+    if (!configurableCiphers.has(cipher)) report.warning([index], `${JSON.stringify(cipher)} is not a configurable cipher suite and is ignored`);
     else if (ciphers.indexOf(cipher) < index) report.warning([index], `${JSON.stringify(cipher)} is listed twice`);
   }
 }

@@ -59,7 +59,7 @@ export interface ClientTlsConfig extends Partial<TlsParameters> {
    */
   readonly mode: 'DISABLE' | 'SIMPLE' | 'MUTUAL' | 'ISTIO_MUTUAL' | 'AUTO';
   readonly origin: Origin | 'default';
-  /** MUTUAL and ISTIO_MUTUAL: whose certificate is shown. */
+  /** MUTUAL and ISTIO_MUTUAL: whose certificate is shown. AUTO without one: the workload has none, so everything is sent in plain text. */
   readonly identity?: SecretReference;
   /** Absent: the server's chain is not verified (insecureSkipVerify). */
   readonly trust?: TrustReference;

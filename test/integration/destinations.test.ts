@@ -253,7 +253,6 @@ t.test('3.6 connectTimeout, and what refuses', async (t) => {
         ['/', { status: 503, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${mesh.port('v1')}` } }],
         [{ host: `127.0.0.1:${mesh.port('v1')}` }, { status: 503, log: { response_flags: 'URX,UF', upstream_host: `127.0.0.1:${mesh.port('v1')}` } }],
       ],
-      warns: [/spec\.trafficPolicy\.tls: warning: /],
     },
   ]);
 });

@@ -170,7 +170,7 @@ t.test('a bad snapshot keeps the last good one and says why', async (t) => {
     ['only comments', () => writeFileSync(file, '# later\n'), /no resource for a data plane/],
     ['the file deleted', () => unlinkSync(file), /config:1:1: /],
     ['the folder deleted', () => rmSync(config, { recursive: true }), /no such file or folder/],
-    ['security that is not enforced', () => writeFileSync(file, good + renderResources([{ apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name: 'strict', namespace: 'default' }, spec: { mtls: { mode: 'STRICT' } } }])), /not enforce/],
+    ['security that is not enforced', () => writeFileSync(file, good + renderResources([{ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { name: 'nothing', namespace: 'default' }, spec: {} }])), /not enforce/],
   ];
   for (const [name, act, problem] of breakings) {
     const version = (await proxy.configStatus()).version;

@@ -83,9 +83,9 @@ t.test('what keeps it from starting is one line, or one a problem, on standard e
     ['admin port taken', ['--config', good, '--admin-port', `${port}`], 1, new RegExp(`^outrider run: --admin-port: .*127\\.0\\.0\\.1:${port}\n$`)],
     ['log in a missing folder', ['--config', good, '--access-log', join(folder, 'none/a.log')], 1, /^outrider run: --access-log: cannot open .*none\/a\.log/],
     ['ready file in a missing folder', ['--config', good, '--ready-file', join(folder, 'none/ready')], 1, /^outrider run: .*ENOENT.*none/],
-    ['unenforced security', ['--config', join(folder, 'strict.yaml')], 1, /strict\.yaml:\d+:\d+: PeerAuthentication default\/default: spec\.mtls\.mode: /],
+    ['unenforced security', ['--config', join(folder, 'closed.yaml')], 1, /closed\.yaml:\d+:\d+: AuthorizationPolicy default\/nothing: spec: /],
   ];
-  writeFileSync(join(folder, 'strict.yaml'), renderResources([...service('web'), { apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name: 'default', namespace: 'default' }, spec: { mtls: { mode: 'STRICT' } } }]));
+  writeFileSync(join(folder, 'closed.yaml'), renderResources([...service('web'), { apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { name: 'nothing', namespace: 'default' }, spec: {} }]));
   const results = await Promise.all(rows.map(([, args]) => start(...args)));
   for (const [index, [name, , code, stderr]] of rows.entries()) {
     t.match(results[index], { code, stderr, stdout: '' }, name);

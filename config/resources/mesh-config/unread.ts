@@ -3,7 +3,7 @@
 const CONTROL_PLANE = 'is for the control plane; a data plane with a local snapshot has no use for it';
 const AGENT = 'is for the agent or the start of Envoy; use the options of "outrider run"';
 const STATISTICS = 'is about Envoy\'s own statistics; this proxy keeps its fixed set';
-const TLS = 'is not enforced by this version: TLS is neither originated nor terminated';
+const TLS = 'is not enforced by this version: certificates and authorities come from --certs, files and Secrets, and TLS is what a default mesh has';
 
 export const unreadMeshFields: Readonly<Record<string, string>> = {
   proxyHttpPort: 'is not enforced by this version; the outbound port takes HTTP proxy requests',

@@ -49,7 +49,7 @@ t.test('whatever stands where, loading and analyzing answer with problems', asyn
   const check = (text: string): void => {
     const snapshot = snapshotOf(text);
     analyze(snapshot);
-    securityRefusals(snapshot, { namespace: 'default', labels: { app: 'b' }, mode: 'sidecar', rootNamespace: 'istio-system' });
+    securityRefusals(snapshot, { namespace: 'default', labels: { app: 'b' }, rootNamespace: 'istio-system' });
   };
   check(documents.map((document) => JSON.stringify(document)).join('\n---\n'));
   const mutation = fc.tuple(fc.constantFrom(...all), replacement);

@@ -103,6 +103,7 @@ t.test('facts for telemetry', async (t) => {
     locality: 'r1/z1',
     workload: { name: 'a-v1', namespace: 'default', canonicalService: 'a', canonicalRevision: 'v1', app: 'a', version: 'v1', serviceAccount: 'sa' },
     tlsMode: 'istio',
+    identity: 'spiffe://cluster.local/ns/default/sa/sa',
   });
   t.same(second, { address: '10.0.0.2', port: 8080, weight: 1, locality: '/z7', workload: {}, tlsMode: 'disabled' });
 });
