@@ -18,7 +18,9 @@ import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { IsOwnListener } from '../upstream/connector.ts';
-import { Tunnel, type TunnelOutcome } from './tunnel.ts';
+import { proxyHeader } from './proxy-header.ts';
+import { clusterNamedBySni } from './sni-cluster.ts';
+import { Tunnel, type TunnelOutcome, type TunnelTarget } from './tunnel.ts';
 
 export interface TcpProxyDeps {
   readonly clock: EventClock;
@@ -51,16 +53,15 @@ export class TcpProxy {
     const stream = new TcpStream(this.#deps.direction, facts);
     const { info } = stream;
     info.routeName = this.route.name;
-    const cluster = this.#pickCluster();
-    const target = cluster === undefined ? undefined : this.#target(cluster, facts, stream);
-    if (cluster === undefined || target === undefined) {
-      info.flags |= cluster === undefined ? ResponseFlag.NoCluster : ResponseFlag.NoHealthyUpstream;
+    const cluster = this.#cluster(facts);
+    info.cluster = cluster;
+    if (cluster === undefined) {
+      info.flags |= ResponseFlag.NoCluster;
       socket.destroy();
-      this.#finish(stream, { bytesReceived: 0, bytesSent: 0, flags: 0, failureReason: undefined });
+      this.#finish(stream);
       return () => {};
     }
-    info.cluster = cluster;
-    const tunnel = new Tunnel(socket, { ...target, cluster, isOwn: this.#deps.isOwnListener }, this.#deps.clock, (outcome) => this.#finish(stream, outcome));
+    const tunnel = new Tunnel(socket, this.#target(cluster, facts), this.#deps.clock, (outcome) => this.#onEnd(stream, outcome));
     socket.on('end', () => tunnel.onEnd());
     socket.on('error', () => tunnel.onGone());
     socket.on('close', () => tunnel.onGone());
@@ -71,26 +72,44 @@ export class TcpProxy {
     };
   }
 
-  #pickCluster(): Cluster | undefined {
-    const { destinations } = this.route;
+  #cluster({ requestedServerName }: ConnectionFacts): Cluster | undefined {
+    const { destinations, clusterFromSni } = this.route;
+    const { clusters } = this.#deps.runtime;
+    if (clusterFromSni !== undefined) return clusters.get(clusterNamedBySni(requestedServerName ?? '', clusterFromSni.hosts) ?? '');
     const destination = destinations[pickWeighted(destinations, sumWeights(destinations), this.#deps.random())];
-    return destination === undefined ? undefined : this.#deps.runtime.clusters.get(destination.cluster);
+    return destination === undefined ? undefined : clusters.get(destination.cluster);
   }
 
-  #target(cluster: Cluster, facts: ConnectionFacts, stream: TcpStream): { readonly address: string; readonly port: number } | undefined {
+  #target(cluster: Cluster, facts: ConnectionFacts): TunnelTarget {
+    const { hashBySourceIp, idleTimeoutMs, maxConnectAttempts } = this.route;
     const asked = facts.originalDestination;
-    const host = cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick();
-    stream.info.host = host;
-    return host === undefined ? undefined : { address: host.endpoint.address, port: host.endpoint.port };
+    const hashKey = hashBySourceIp === true ? facts.remoteIp : undefined;
+    const { proxyProtocol } = cluster.config;
+    return {
+      cluster,
+      pick: (tried) => (cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick({ tried, hashKey })),
+      isOwn: cluster.usesOriginalDestination ? this.#deps.isOwnListener : () => false,
+      maxConnectAttempts,
+      idleTimeoutMs,
+      preamble: proxyProtocol === undefined ? undefined : proxyHeader(proxyProtocol, facts),
+    };
   }
 
-  #finish({ info, ...stream }: TcpStream, outcome: TunnelOutcome): void {
+  #onEnd(stream: TcpStream, outcome: TunnelOutcome): void {
+    const { info } = stream;
     info.bytesReceived = outcome.bytesReceived;
     info.bytesSent = outcome.bytesSent;
     info.flags |= outcome.flags;
     info.transportFailureReason = outcome.failureReason;
-    info.endMs = this.#deps.clock.now();
-    this.#deps.onComplete({ ...stream, info });
+    info.host = outcome.host;
+    info.upstreamConnection = { localAddress: outcome.upstreamLocalAddress };
+    info.upstreamSecurity = outcome.upstreamSecurity;
+    this.#finish(stream);
+  }
+
+  #finish(stream: TcpStream): void {
+    stream.info.endMs = this.#deps.clock.now();
+    this.#deps.onComplete(stream);
   }
 }
 

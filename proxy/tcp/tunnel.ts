@@ -1,33 +1,44 @@
 /**
- * Bytes of a captured connection that is not HTTP, passed on to where it was going: back-pressure and half-close both
- * ways, within the connection limit and the timeouts of its cluster (Envoy's TCP proxy as Istio sets it).
+ * Bytes of a connection that is not HTTP, passed on to a host: connect tries, back-pressure and half-close both ways,
+ * within the connection limit and the timeouts of its cluster (Envoy's TCP proxy as Istio sets it).
  */
 
 import type { Socket } from 'node:net';
 import type { Timer } from '../base/clock.ts';
 import type { EventClock } from '../base/event-clock.ts';
-import { SocketWriter } from '../base/socket.ts';
+import type { ConnectionSecurity } from '../stream/connection-security.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import type { Cluster } from '../upstream/cluster.ts';
-import { connect, type ConnectFailure, type IsOwnListener } from '../upstream/connector.ts';
+import { connect, loopbackSix, type ConnectFailure, type IsOwnListener } from '../upstream/connector.ts';
+import type { Host } from '../upstream/host.ts';
 import { poolSettingsOf } from '../upstream/pool-settings.ts';
+import { Relay } from './relay.ts';
 
 export interface TunnelTarget {
-  /** IP address or host name. */
-  readonly address: string;
-  readonly port: number;
   /** Whose settings, limits and counters apply. */
   readonly cluster: Cluster;
+  /** A host to connect to, asked for each try anew; undefined: there is none. */
+  readonly pick: (tried: readonly Host[]) => Host | undefined;
   readonly isOwn: IsOwnListener;
+  /** Connects tried before giving up; absent: 1. */
+  readonly maxConnectAttempts?: number | undefined;
+  /** The route's own, milliseconds, 0: never; absent: the cluster's, else one hour. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Sent before anything else on the upstream connection (PROXY protocol). */
+  readonly preamble?: Buffer | undefined;
 }
 
 export interface TunnelOutcome {
   readonly bytesReceived: number;
   readonly bytesSent: number;
-  /** UF,URX: not connected; UO: the cluster has its connections; DT: it lasted as long as it may. None for idleness, as in Envoy. */
+  /** UF,URX: not connected; UH: no host; UO: the cluster has its connections; DT: it lasted as long as it may. None for idleness, as in Envoy. */
   readonly flags: number;
   /** Why there was no connection, in Envoy's words. */
   readonly failureReason: string | undefined;
+  /** The last host that was tried. */
+  readonly host: Host | undefined;
+  readonly upstreamLocalAddress: string | undefined;
+  readonly upstreamSecurity: ConnectionSecurity | undefined;
 }
 
 /** Bytes held while the upstream connects; past it the downstream is not read. */
@@ -37,66 +48,71 @@ const DEFAULT_IDLE_MS = 3_600_000;
 
 export class Tunnel {
   readonly #downstream: Socket;
-  readonly #toDownstream: SocketWriter;
+  readonly #target: TunnelTarget;
   readonly #cluster: Cluster;
   readonly #clock: EventClock;
   readonly #onEnd: (outcome: TunnelOutcome) => void;
   readonly #idleMs: number;
   /** Monotonic time at which it ends, whatever goes on; counted from the first bytes. */
   readonly #endsMs: number;
+  readonly #tried: Host[] = [];
   #cancelConnect: (() => void) | undefined;
   #upstream: Socket | undefined;
-  #toUpstream: SocketWriter | undefined;
+  #up: Relay | undefined;
+  #down: Relay | undefined;
   #early: Buffer[] = [];
   #earlyBytes = 0;
   /** Monotonic time of the last bytes either way. */
   #activeMs: number;
   #timer: Timer | undefined;
   #downstreamEnded = false;
-  #upstreamEnded = false;
-  #bytesReceived = 0;
-  #bytesSent = 0;
   /** It holds a connection permit of the cluster. */
   #admitted = false;
   #done = false;
+  #upstreamLocalAddress: string | undefined;
+  #upstreamSecurity: ConnectionSecurity | undefined;
 
-  /** `onEnd` is called exactly once, when both connections are gone; at once where the cluster may have no more connections. */
+  /** `onEnd` is called exactly once, when both connections are gone; at once where the cluster may have no more connections, or has no host. */
   constructor(downstream: Socket, target: TunnelTarget, clock: EventClock, onEnd: (outcome: TunnelOutcome) => void) {
-    const { cluster } = target;
+    const { cluster, idleTimeoutMs } = target;
     const pool = cluster.config.connectionPool;
     this.#downstream = downstream;
+    this.#target = target;
     this.#cluster = cluster;
     this.#clock = clock;
     this.#onEnd = onEnd;
     this.#activeMs = clock.now();
-    this.#idleMs = pool?.tcpIdleTimeoutMs === 0 ? Infinity : (pool?.tcpIdleTimeoutMs ?? DEFAULT_IDLE_MS);
+    this.#idleMs = (idleTimeoutMs ?? pool?.tcpIdleTimeoutMs ?? DEFAULT_IDLE_MS) || Infinity;
     this.#endsMs = clock.now() + (pool?.maxConnectionDurationMs ?? Infinity);
-    this.#toDownstream = new SocketWriter(downstream, () => this.#onDrain(this.#upstream));
     this.#admitted = cluster.breaker.admitConnection(false);
-    if (this.#admitted) this.#connect(target);
-    else this.#refuse();
+    if (!this.#admitted) {
+      // Unlike a request, a connection does not wait: Envoy closes it.
+      cluster.stats.upstreamCxOverflow++;
+      this.#finish(ResponseFlag.UpstreamOverflow);
+      return;
+    }
+    this.#watch();
+    this.#connect();
   }
 
   /** Bytes from the downstream, in a buffer that is reused after the call. */
   onBytes(bytes: Buffer, start: number, end: number): void {
     if (this.#done) return;
-    this.#bytesReceived += end - start;
     this.#activeMs = this.#clock.now();
-    const copy = Buffer.from(bytes.subarray(start, end));
-    if (this.#toUpstream === undefined) {
-      this.#early.push(copy);
-      this.#earlyBytes += copy.length;
-      if (this.#earlyBytes > EARLY_LIMIT_BYTES) this.#downstream.pause();
+    if (this.#up !== undefined) {
+      if (start === 0) this.#up.relay(bytes, end);
+      else this.#up.send(Buffer.from(bytes.subarray(start, end)));
       return;
     }
-    if (!this.#toUpstream.write(copy)) this.#downstream.pause();
+    this.#early.push(Buffer.from(bytes.subarray(start, end)));
+    this.#earlyBytes += end - start;
+    if (this.#earlyBytes > EARLY_LIMIT_BYTES) this.#downstream.pause();
   }
 
   /** The downstream sent FIN: the upstream gets one too and may go on sending. */
   onEnd(): void {
     this.#downstreamEnded = true;
-    this.#upstream?.end();
-    if (this.#upstreamEnded) this.#finish();
+    this.#up?.end();
   }
 
   /** The downstream is gone. */
@@ -104,61 +120,79 @@ export class Tunnel {
     this.#finish();
   }
 
-  #connect({ address, port, cluster, isOwn }: TunnelTarget): void {
-    const { connectTimeoutMs, keepAlive } = poolSettingsOf(cluster.config, { isOwn, tls: undefined });
-    this.#watch();
+  #connect(): void {
+    const { cluster, isOwn, pick } = this.#target;
+    const host = pick(this.#tried);
+    if (host === undefined) {
+      this.#finish(ResponseFlag.NoHealthyUpstream);
+      return;
+    }
+    this.#tried.push(host);
+    const { connectTimeoutMs, keepAlive, fromLoopbackSix } = poolSettingsOf(cluster.config, { isOwn, tls: undefined });
+    const { address, port } = host.endpoint;
+    const localAddress = fromLoopbackSix ? loopbackSix(address) : undefined;
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
-    this.#cancelConnect = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn }, this.#clock, {
-      onConnect: (socket) => this.#adopt(socket),
-      onFailure: (failure) => this.#onConnectFailure(failure),
+    host.stats.cxTotal++;
+    host.stats.cxActive++;
+    this.#cancelConnect = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn, localAddress, preamble: this.#target.preamble, tls: host.tls(undefined, 'tcp') }, this.#clock, {
+      onConnect: (socket, security) => this.#adopt(socket, host, security),
+      onFailure: (failure) => this.#onConnectFailure(host, failure),
       onRead: (bytes, length) => this.#relayDown(bytes, length),
     });
   }
 
-  /** Unlike a request, a connection does not wait: Envoy closes it. */
-  #refuse(): void {
-    this.#cluster.stats.upstreamCxOverflow++;
-    this.#finish(ResponseFlag.UpstreamOverflow);
-  }
-
-  #onConnectFailure(failure: ConnectFailure): void {
-    const { stats } = this.#cluster;
+  #onConnectFailure(host: Host, failure: ConnectFailure): void {
+    this.#clock.tick();
+    this.#cancelConnect = undefined;
+    const { stats, outlier } = this.#cluster;
+    this.#countClosed(host);
     stats.upstreamCxConnectFail++;
+    host.stats.cxConnectFail++;
     if (failure.kind === 'connection_timeout') stats.upstreamCxConnectTimeout++;
+    if (failure.kind !== 'own_listener') outlier?.onLocalFailure(host, failure.kind === 'connection_timeout' ? 'connect_timeout' : 'connect_failure');
+    if (failure.sentence !== undefined) this.#cluster.reportTlsFailure(host, failure.sentence);
+    if (this.#tried.length < (this.#target.maxConnectAttempts ?? 1)) {
+      this.#connect();
+      return;
+    }
+    stats.upstreamCxConnectAttemptsExceeded++;
     this.#finish(ResponseFlag.UpstreamConnectionFailure | ResponseFlag.ConnectAttemptsExceeded, failure.reason);
   }
 
-  #adopt(socket: Socket): void {
+  #adopt(socket: Socket, host: Host, security: ConnectionSecurity | undefined): void {
     this.#clock.tick();
+    this.#cancelConnect = undefined;
     this.#upstream = socket;
     this.#activeMs = this.#clock.now();
-    this.#toUpstream = new SocketWriter(socket, () => this.#onDrain(this.#downstream));
-    socket.on('end', () => {
-      this.#upstreamEnded = true;
-      this.#downstream.end();
-      if (this.#downstreamEnded) this.#finish();
-    });
+    this.#upstreamLocalAddress = joinAddress(socket);
+    this.#upstreamSecurity = security;
+    this.#cluster.outlier?.onTunnel(host);
+    const events = { onDrain: () => this.#onDrain(), onFlushed: () => this.#onFlushed() };
+    this.#up = new Relay(this.#downstream, socket, events);
+    this.#down = new Relay(socket, this.#downstream, events);
+    socket.on('end', () => this.#down?.end());
     socket.on('close', () => this.#finish());
-    let taken = true;
-    for (const chunk of this.#early) taken = this.#toUpstream.write(chunk);
+    this.#downstream.resume();
+    for (const chunk of this.#early) this.#up.send(chunk);
     this.#early = [];
-    if (taken) this.#downstream.resume();
-    if (this.#downstreamEnded) socket.end();
+    if (this.#downstreamEnded) this.#up.end();
   }
 
   #relayDown(bytes: Buffer, length: number): void {
     this.#clock.tick();
     this.#activeMs = this.#clock.now();
-    this.#bytesSent += length;
-    if (!this.#toDownstream.write(Buffer.from(bytes.subarray(0, length)))) this.#upstream?.pause();
+    this.#down?.relay(bytes, length);
   }
 
-  /** What was written to one side has left: the other is read again. */
-  #onDrain(source: Socket | undefined): void {
+  #onDrain(): void {
     this.#clock.tick();
     this.#activeMs = this.#clock.now();
-    source?.resume();
+  }
+
+  /** Both FINs have left with all that was before them; closing sooner would take bytes from a slow reader. */
+  #onFlushed(): void {
+    if (this.#up?.flushed === true && this.#down?.flushed === true) this.#finish();
   }
 
   /** One timer, set anew only when it fires: bytes just leave their time. */
@@ -182,18 +216,27 @@ export class Tunnel {
     if (this.#done) return;
     this.#done = true;
     this.#timer?.cancel();
+    const host = this.#tried.at(-1);
+    const connected = this.#upstream !== undefined || this.#cancelConnect !== undefined;
     this.#cancelConnect?.();
     this.#upstream?.destroy();
     this.#downstream.destroy();
-    if (this.#admitted) this.#releaseConnection();
-    this.#onEnd({ bytesReceived: this.#bytesReceived, bytesSent: this.#bytesSent, flags, failureReason });
+    if (connected && host !== undefined) this.#countClosed(host);
+    if (this.#admitted) this.#cluster.breaker.releaseConnection();
+    const bytesReceived = this.#up?.bytes ?? this.#earlyBytes;
+    const bytesSent = this.#down?.bytes ?? 0;
+    this.#cluster.stats.upstreamCxRxBytesTotal += bytesSent;
+    this.#cluster.stats.upstreamCxTxBytesTotal += this.#up?.bytes ?? 0;
+    this.#onEnd({ bytesReceived, bytesSent, flags, failureReason, host, upstreamLocalAddress: this.#upstreamLocalAddress, upstreamSecurity: this.#upstreamSecurity });
   }
 
-  #releaseConnection(): void {
-    const { breaker, stats } = this.#cluster;
-    breaker.releaseConnection();
-    stats.upstreamCxActive--;
-    stats.upstreamCxRxBytesTotal += this.#bytesSent;
-    stats.upstreamCxTxBytesTotal += this.#bytesReceived;
+  #countClosed(host: Host): void {
+    this.#cluster.stats.upstreamCxActive--;
+    host.stats.cxActive--;
   }
+}
+
+function joinAddress({ localAddress, localPort }: Socket): string | undefined {
+  if (localAddress === undefined) return undefined;
+  return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
 }
