@@ -136,6 +136,7 @@ function environment({ settings, probers }: TemplateInput): readonly JsonMap[] {
     fromPod('INSTANCE_IP', 'status.podIP'),
     fromPod('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     { name: 'OUTRIDER_LABELS_FILE', value: `${POD_FOLDER}/labels` },
+    { name: 'ISTIO_META_INTERCEPTION_MODE', value: settings.interception.args === undefined ? 'NONE' : 'REDIRECT' },
     ...Object.entries(values).map(([name, value]) => ({ name, value })),
   ];
 }

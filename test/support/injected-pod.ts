@@ -60,7 +60,8 @@ export async function startPod(t: TestScope, { pod, proxy }: InjectedPod, run: P
     if (at !== -1) words.splice(at, 2);
   }
   const env = Object.fromEntries(mapsAt(proxy, 'env').map((variable) => [String(textAt(variable, 'name')), placed(valueOf(variable, pod, run))]));
-  return Proxy.start(t, { args: [...words.map(placed), ...(run.args ?? [])], env: { ...env, ...run.env } });
+  // This machine has no rules that redirect.
+  return Proxy.start(t, { args: [...words.map(placed), ...(run.args ?? [])], env: { ...env, OUTRIDER_INTERCEPTION: 'none', ...run.env } });
 }
 
 /** Folder in the container to folder on this machine. */

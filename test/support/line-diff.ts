@@ -1,6 +1,6 @@
 /** What changed between two texts, line by line: for expectations about files that are no part of the project. */
 
-/** `12- old` and `12+ new`, numbered in the text that has the line; unchanged lines are left out. */
+/** `-old` and `+new` under `@@ 12`, the line of the first text where they stand; unchanged lines are left out. */
 export function lineDiff(before: string, after: string): string {
   const a = before.split('\n');
   const b = after.split('\n');
@@ -8,15 +8,19 @@ export function lineDiff(before: string, after: string): string {
   const lines: string[] = [];
   let i = 0;
   let j = 0;
+  let between = true;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
+    const equal = i < a.length && j < b.length && a[i] === b[j];
+    if (between && !equal) lines.push(`@@ ${i + 1}`);
+    between = equal;
+    if (equal) {
       i++;
       j++;
     } else if (j >= b.length || (i < a.length && common[i + 1]![j]! >= common[i]![j + 1]!)) {
-      lines.push(`${i + 1}- ${a[i]}`);
+      lines.push(`-${a[i]}`);
       i++;
     } else {
-      lines.push(`${j + 1}+ ${b[j]}`);
+      lines.push(`+${b[j]}`);
       j++;
     }
   }

@@ -74,6 +74,9 @@ t.test('each option gives its value', (t) => {
     [['--drain-time', '250ms'], { drainTimeMs: 250 }],
     [['--drain-time', '1.5h'], { drainTimeMs: 5_400_000 }],
     [['--drain-time', '0'], { drainTimeMs: 0 }],
+    [['--exit-on-zero-active-connections'], { exitWhenIdle: { minimumDrainMs: 5000 } }],
+    [['--exit-on-zero-active-connections', '--minimum-drain', '2s'], { exitWhenIdle: { minimumDrainMs: 2000 } }],
+    [['--minimum-drain', '2s'], {}],
     [['--keep-compiler'], { keepCompiler: true }],
     [['--drain-time', '0s'], { drainTimeMs: 0 }],
     [['--ready-file', '/tmp/ready'], { readyFile: '/tmp/ready' }],
@@ -93,6 +96,8 @@ t.test('each variable stands in for its flag, which wins over it', (t) => {
     ['INSTANCE_IP', '10.0.0.1', stated({ ip: '10.0.0.1' }), ['--ip', '10.0.0.2'], stated({ ip: '10.0.0.2' })],
     ['SERVICE_ACCOUNT', 'cart', stated({ serviceAccount: 'cart' }), ['--service-account', 'x'], stated({ serviceAccount: 'x' })],
     ['OUTRIDER_LABELS', 'a=b', stated({ labels: { a: 'b' } }), ['--labels', 'c=d'], stated({ labels: { c: 'd' } })],
+    ['EXIT_ON_ZERO_ACTIVE_CONNECTIONS', 'false', {}, ['--exit-on-zero-active-connections'], { exitWhenIdle: { minimumDrainMs: 5000 } }],
+    ['MINIMUM_DRAIN_DURATION', '7s', {}, ['--exit-on-zero-active-connections', '--minimum-drain', '1s'], { exitWhenIdle: { minimumDrainMs: 1000 } }],
     ['CONCURRENCY', '3', { concurrency: 3 }, ['--concurrency', '2'], { concurrency: 2 }],
     ['OUTRIDER_INTERCEPTION', 'none', { interception: 'none' }, ['--interception', 'redirect'], { interception: 'redirect' }],
     ['ISTIO_META_INTERCEPTION_MODE', 'REDIRECT', { interception: 'redirect' }, ['--interception', 'auto'], {}],
@@ -105,6 +110,15 @@ t.test('each variable stands in for its flag, which wins over it', (t) => {
   }
   const tested = new Set(rows.map(([variable]) => variable));
   for (const { env } of RUN_FLAGS) t.ok(env === undefined || tested.has(env), `${env ?? 'no variable'} is in this table`);
+  t.end();
+});
+
+t.test('variables of Istio\'s agent', (t) => {
+  t.same(parse(REQUIRED, { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true', MINIMUM_DRAIN_DURATION: '7s' }), { ...DEFAULTS, exitWhenIdle: { minimumDrainMs: 7000 } });
+  t.equal(parse(REQUIRED, { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'yes' }), `EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'yes' is neither true nor false`);
+  t.equal(parse(REQUIRED, { MINIMUM_DRAIN_DURATION: '7' }), `MINIMUM_DRAIN_DURATION: '7' has no unit, did you mean 7s?`);
+  t.same(parse(REQUIRED, { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/livez":{"tcpSocket":{"port":80}}}' }), { ...DEFAULTS, appProbes: { '/app-health/a/livez': { kind: 'tcpSocket', port: 80, timeoutMs: 1000 } } });
+  t.equal(parse(REQUIRED, { ISTIO_KUBE_APP_PROBERS: '[]' }), 'ISTIO_KUBE_APP_PROBERS: is not a JSON object');
   t.end();
 });
 
