@@ -3,7 +3,8 @@
 import { BUCKET_BOUNDS, viewHistogram } from '../telemetry/metrics/histogram.ts';
 import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
 import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
-import type { StatGroup, StatSource } from './stat-source.ts';
+import type { StatSource } from './stat-source.ts';
+import type { StatGroup } from './view-stat.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -21,6 +22,8 @@ export function* renderPrometheus(source: StatSource, istio: IstioSeriesSource, 
   yield* groupFamilies(source.clusters, filter);
   yield* groupFamilies(source.http, filter);
   yield* groupFamilies(source.listeners, filter);
+  yield* groupFamilies(source.secrets, filter);
+  yield* groupFamilies(source.certificates, filter);
   for (const { name, kind, value } of source.scalars) {
     const metric = `envoy_${name.replaceAll('.', '_')}`;
     if (isWanted(metric, value, filter)) yield `# TYPE ${metric} ${kind}\n${metric}{} ${value}\n`;
@@ -34,7 +37,7 @@ function* groupFamilies<Entity>(group: StatGroup<Entity>, filter: ExpositionFilt
   const labels = group.entities.map((entity) => `${group.label}="${escapeLabel(group.nameOf(entity))}"`);
   let family = '';
   for (const stat of group.stats.toSorted(byFamily)) {
-    const metric = `envoy_${group.scope}_${stat.family}`;
+    const metric = `envoy_${group.scope.replaceAll('.', '_')}_${stat.family}`;
     if (!filter.matches(metric)) continue;
     const tag = responseTag(stat);
     let lines = '';

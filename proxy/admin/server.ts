@@ -26,7 +26,7 @@ export interface AdminServerOptions {
 /** Rejects with the system's error when the port cannot be bound. */
 export function createAdminServer(view: AdminView, telemetry: TelemetryView, options: AdminServerOptions): Promise<BoundServer> {
   const pages: AdminPage[] = [
-    certsPage(),
+    certsPage(view),
     clustersPage(view),
     configDumpPage(view),
     configStatusPage(view),

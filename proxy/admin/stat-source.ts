@@ -3,20 +3,10 @@
 import type { Stat } from '../telemetry/metrics/proxy-stats.ts';
 import { CLUSTER_STATS, HTTP_STATS, isUsed, LISTENER_STATS, OUTLIER_STATS } from '../telemetry/metrics/proxy-stats.ts';
 import { BREAKER_STATS } from './breaker-stats.ts';
+import { expirationGroup, rotationGroup, type SecretStat } from './secret-stats.ts';
 import { statusStats } from './status-stats.ts';
-import type { ViewStat } from './view-stat.ts';
+import type { StatGroup, ViewStat } from './view-stat.ts';
 import type { AdminView, ClusterView, ListenerView, TelemetryView } from './view.ts';
-
-/** Objects of one sort with the stats that each of them has. */
-export interface StatGroup<Entity> {
-  /** First word of the names: `cluster`, `http`, `listener`. */
-  readonly scope: string;
-  /** Prometheus label that holds the entity's name (Istio's tag names). */
-  readonly label: string;
-  readonly entities: readonly Entity[];
-  readonly nameOf: (entity: Entity) => string;
-  readonly stats: readonly ViewStat<Entity>[];
-}
 
 /** A stat there is one of. */
 export interface Scalar {
@@ -31,6 +21,8 @@ export interface StatSource {
   readonly clusters: StatGroup<ClusterView>;
   readonly http: StatGroup<ListenerView>;
   readonly listeners: StatGroup<ListenerView>;
+  readonly certificates: StatGroup<SecretStat>;
+  readonly secrets: StatGroup<SecretStat>;
   readonly scalars: readonly Scalar[];
 }
 
@@ -54,10 +46,13 @@ export function createStatSource(view: AdminView, telemetry: TelemetryView): Sta
     if (isUsed(cluster.stats, CLUSTER_STATS)) clusters.push(cluster);
   }
   const entities = [...view.listeners()];
+  const secrets = view.secrets?.();
   return {
     clusters: { scope: 'cluster', label: 'cluster_name', entities: clusters, nameOf: ({ config }) => config.name, stats: clusterStats(clusters) },
     http: { scope: 'http', label: 'http_conn_manager_prefix', entities, nameOf: httpPrefix, stats: HTTP_VIEW_STATS },
     listeners: { scope: 'listener', label: 'listener_address', entities, nameOf: listenerAddress, stats: LISTENER_VIEW_STATS },
+    certificates: expirationGroup(secrets),
+    secrets: rotationGroup(secrets),
     scalars: scalars(view, telemetry, { clusters: known, listeners: entities.length }),
   };
 }

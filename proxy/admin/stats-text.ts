@@ -4,7 +4,8 @@ import type { HistogramView } from '../telemetry/metrics/histogram.ts';
 import { BUCKET_BOUNDS, quantileOf, viewHistogram } from '../telemetry/metrics/histogram.ts';
 import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
 import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
-import type { StatGroup, StatSource } from './stat-source.ts';
+import type { StatSource } from './stat-source.ts';
+import type { StatGroup } from './view-stat.ts';
 
 export type HistogramStyle = 'summary' | 'cumulative' | 'disjoint';
 
@@ -64,7 +65,9 @@ function* allSamples(source: StatSource, istio: IstioSeriesSource, filter: StatF
     yield isWanted(sample.name, 'counter', sample.value, filter) ? [sample] : [];
   }
   yield* groupSamples(source.listeners, filter);
+  yield* groupSamples(source.secrets, filter);
   yield source.scalars.filter(({ name, kind, value }) => isWanted(name, kind, value, filter));
+  yield* groupSamples(source.certificates, filter);
 }
 
 function* groupSamples<Entity>(group: StatGroup<Entity>, filter: StatFilter): Iterable<readonly Sample[]> {

@@ -8,3 +8,14 @@ export interface ViewStat<Entity> extends Omit<Stat<Entity>, 'read'> {
   readonly responseCode?: number | undefined;
   readonly read: (entity: Entity) => number | undefined;
 }
+
+/** Objects of one sort with the stats that each of them has. */
+export interface StatGroup<Entity> {
+  /** First word of the names: `cluster`, `http`, `listener`. */
+  readonly scope: string;
+  /** Prometheus label that holds the entity's name (Istio's tag names). */
+  readonly label: string;
+  readonly entities: readonly Entity[];
+  readonly nameOf: (entity: Entity) => string;
+  readonly stats: readonly ViewStat<Entity>[];
+}

@@ -5,6 +5,7 @@ import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeriesSource } from '../telemetry/metrics/istio-metrics.ts';
 import type { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
@@ -18,6 +19,8 @@ export interface AdminView {
   runtimeConfig(): RuntimeConfig;
   clusters(): Iterable<ClusterView>;
   listeners(): Iterable<ListenerView>;
+  /** Certificates in use; absent: none. Never keys. */
+  secrets?(): SecretsView;
   configStatus(): ConfigStatus;
   /** Milliseconds since start. */
   uptimeMs(): number;

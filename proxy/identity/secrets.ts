@@ -19,7 +19,7 @@ export interface SecretsDeps {
   /** Plain sentences for the process log: rotations, and secrets that were refused with the reason. */
   readonly onEvent: (level: 'info' | 'warn', sentence: string) => void;
   /** 32 bytes that all worker processes share, so that a session ticket of one is understood by the others; absent: drawn, for this process alone. */
-  readonly ticketSeed?: Buffer;
+  readonly ticketSeed?: Uint8Array | undefined;
 }
 
 /** One certificate in use, for `/certs` and the expiration gauges. */
@@ -39,16 +39,19 @@ export interface CertificateView {
   readonly validTo: number;
 }
 
-/** A secret whose newest version was refused at least once, for the stats. */
-export interface SecretStats {
-  readonly name: string;
-  readonly rotationsFailed: number;
+/** What the admin pages show of all secrets: no keys. Plain data. */
+export interface SecretsView {
+  readonly certificates: readonly CertificateView[];
+  /** When this was looked at, seconds since the epoch. */
+  readonly nowSeconds: number;
+  /** By the secret's name: how often a newer version was refused and the older one stayed in use. */
+  readonly rotationsFailed: Readonly<Record<string, number>>;
 }
 
 export class Secrets {
   readonly #deps: SecretsDeps;
   readonly #store: SecretStore;
-  readonly #ticketSeed: Buffer;
+  readonly #ticketSeed: Uint8Array;
   readonly #sessions = new SessionCache();
   readonly #contexts = new ClientContexts();
 
@@ -85,17 +88,13 @@ export class Secrets {
     return new ClientTls(config, { clock, store: this.#store, contexts: this.#contexts, sessions: this.#sessions, onProblem: this.#onProblem });
   }
 
-  *certificates(): Iterable<CertificateView> {
-    for (const slot of this.#store.identities()) yield* viewsOf(slot, 'identity');
-    for (const slot of this.#store.trusts()) yield* viewsOf(slot, 'authority');
-  }
-
-  *stats(): Iterable<SecretStats> {
-    const failed = new Map<string, number>();
-    for (const slots of [this.#store.identities(), this.#store.trusts()]) {
-      for (const { name, rotationsFailed } of slots) failed.set(name, (failed.get(name) ?? 0) + rotationsFailed);
-    }
-    for (const [name, rotationsFailed] of failed) yield { name, rotationsFailed };
+  view(): SecretsView {
+    const identities = [...this.#store.identities()];
+    const trusts = [...this.#store.trusts()];
+    const rotationsFailed: Record<string, number> = {};
+    for (const slot of [...identities, ...trusts]) rotationsFailed[slot.name] = (rotationsFailed[slot.name] ?? 0) + slot.rotationsFailed;
+    const nowSeconds = this.#deps.clock.wallTime() / 1000;
+    return { nowSeconds, certificates: [...identities.flatMap((slot) => viewsOf(slot, 'identity')), ...trusts.flatMap((slot) => viewsOf(slot, 'authority'))], rotationsFailed };
   }
 
   close(): void {
@@ -105,9 +104,8 @@ export class Secrets {
   readonly #onProblem = (sentence: string): void => this.#deps.onEvent('warn', sentence);
 }
 
-function* viewsOf(slot: Slot<IdentitySecret | TrustSecret>, use: CertificateView['use']): Iterable<CertificateView> {
-  const { secret, name } = slot;
-  if (secret === undefined) return;
-  const shown: readonly CertificateFacts[] = secret.certificates;
-  for (const { serial, uris, dns, ips, validFrom, validTo } of shown) yield { name, use, path: secret.path, serial, uris, dns, ips, validFrom, validTo };
+function viewsOf({ secret, name }: Slot<IdentitySecret | TrustSecret>, use: CertificateView['use']): readonly CertificateView[] {
+  const shown: readonly CertificateFacts[] = secret?.certificates ?? [];
+  const path = secret?.path ?? '';
+  return shown.map(({ serial, uris, dns, ips, validFrom, validTo }) => ({ name, use, path, serial, uris, dns, ips, validFrom, validTo }));
 }

@@ -20,7 +20,7 @@ import { refusePeer, type PeerRules } from './verify.ts';
 export interface ServerTlsDeps {
   readonly clock: Clock;
   readonly store: SecretStore;
-  readonly ticketSeed: Buffer;
+  readonly ticketSeed: Uint8Array;
   /** OpenSSL does not take the configuration; told once for each generation of secrets. */
   readonly onProblem: (sentence: string) => void;
 }

@@ -24,7 +24,7 @@ export interface ServerContextParts {
   /** Digest of everything that decides whether a peer is let in: a session of other rules is not resumed. */
   readonly digest: string;
   /** Same in all worker processes. */
-  readonly ticketSeed: Buffer;
+  readonly ticketSeed: Uint8Array;
 }
 
 /** Throws what OpenSSL does not take of the parameters (no known cipher among them …). */

@@ -3,12 +3,14 @@
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { AdminView, ClusterView, ConfigStatus, ListenerView } from '../admin/view.ts';
 import type { Clock } from '../base/clock.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 
 /** Live state that the admin pages list. */
 export interface LiveViews {
   config(): RuntimeConfig;
   clusters(): Iterable<ClusterView>;
   listeners(): Iterable<ListenerView>;
+  secrets(): SecretsView;
   refresh(): Promise<void>;
 }
 
@@ -82,6 +84,10 @@ export class ServerView implements AdminView {
 
   listeners(): Iterable<ListenerView> {
     return this.#deps.live.listeners();
+  }
+
+  secrets(): SecretsView {
+    return this.#deps.live.secrets();
   }
 
   configStatus(): ConfigStatus {

@@ -4,6 +4,7 @@ import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
 import type { Bootstrap, LogLevel } from '../cli/options.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 import type { InterceptionMode } from '../listener/interception.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { ProcessLog } from '../telemetry/logger.ts';
@@ -16,6 +17,8 @@ export interface DataPlaneDeps {
   readonly accessLog: Bootstrap['accessLog'];
   /** Folder of the workload's certificate (`--certs`); absent: it has none. */
   readonly certs?: string | undefined;
+  /** Where session tickets are shared with other processes: what their keys are made from. */
+  readonly ticketSeed?: Uint8Array | undefined;
   /** `--interception`; absent: auto. */
   readonly interception?: InterceptionMode | undefined;
   /** `--drain-time`, milliseconds; absent: Istio's 45 s. */
@@ -35,6 +38,8 @@ export interface DataPlane {
   config(): RuntimeConfig;
   clusters(): Iterable<ClusterView>;
   listeners(): Iterable<ListenerView>;
+  /** Certificates in use; never keys. */
+  secrets(): SecretsView;
   /** Istio's standard metrics. */
   series(): Iterable<IstioSeries>;
   /** Of the access log; undefined where it is off. */

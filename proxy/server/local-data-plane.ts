@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { createEventClock } from '../base/event-clock.ts';
 import { systemRandom } from '../base/random.ts';
 import type { LogLevel } from '../cli/options.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { Logger, ProcessLog } from '../telemetry/logger.ts';
 import { createIstioMetrics, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
@@ -70,6 +71,10 @@ export class LocalDataPlane implements DataPlane {
     return this.#runtime.listeners();
   }
 
+  secrets(): SecretsView {
+    return this.#runtime.secrets();
+  }
+
   series(): Iterable<IstioSeries> {
     return this.#metrics.series();
   }
@@ -118,7 +123,7 @@ export class LocalDataPlane implements DataPlane {
     return this.#accessLogging.close();
   }
 
-  #createRuntime({ certs, interception, drainTimeMs }: DataPlaneDeps): ProxyRuntime {
+  #createRuntime({ certs, ticketSeed, interception, drainTimeMs }: DataPlaneDeps): ProxyRuntime {
     const listener = this.#processLog.scoped('listener');
     const identity = this.#processLog.scoped('identity');
     const filterLog = this.#processLog.scoped('filter');
@@ -133,6 +138,7 @@ export class LocalDataPlane implements DataPlane {
         this.#accessLogging.log(stream);
       },
       certs,
+      ticketSeed,
       ...(interception !== undefined && { interception }),
       ...(drainTimeMs !== undefined && { drainTimeMs }),
       listenerLog: {

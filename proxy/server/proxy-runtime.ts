@@ -14,7 +14,7 @@ import type { EventClock } from '../base/event-clock.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import type { Random } from '../base/random.ts';
 import type { ClientTls } from '../identity/client-tls.ts';
-import { Secrets } from '../identity/secrets.ts';
+import { Secrets, type SecretsView } from '../identity/secrets.ts';
 import type { HttpDeps } from '../http/stream-listener.ts';
 import type { InterceptionMode } from '../listener/interception.ts';
 import type { ListenerLog } from '../listener/listener.ts';
@@ -27,6 +27,7 @@ import { Clusters } from '../upstream/clusters.ts';
 import type { Resolver } from '../upstream/resolver.ts';
 import { BoundListeners, type BoundPorts } from './bound-listeners.ts';
 import { createOwnAddresses } from './own-addresses.ts';
+import { createSecretWatch } from './secret-watch.ts';
 
 export interface ProxyRuntimeDeps {
   readonly clock: EventClock;
@@ -85,7 +86,8 @@ export class ProxyRuntime {
     this.#deps = deps;
     const own = createOwnAddresses();
     const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#listeners.hasPort(port));
-    this.#secrets = new Secrets({ clock: deps.clock, onEvent: deps.onSecretEvent ?? (() => {}) });
+    const onEvent = deps.onSecretEvent ?? (() => {});
+    this.#secrets = new Secrets({ clock: deps.clock, onEvent, watch: createSecretWatch(deps.clock, (sentence) => onEvent('warn', sentence)), ticketSeed: deps.ticketSeed });
     const clientTls = (config: ClientTlsConfig): ClientTls => this.#secrets.client(config);
     this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent, clientTls });
     const address = (): string | undefined => this.#config?.node.ip;
@@ -161,6 +163,10 @@ export class ProxyRuntime {
 
   listeners(): Iterable<ListenerView> {
     return this.#listeners.views();
+  }
+
+  secrets(): SecretsView {
+    return this.#secrets.view();
   }
 
   /** Stops accepting, lets requests in flight end, cuts what is left after `deadlineMs`. */

@@ -59,13 +59,12 @@ export class Server {
    * ready. Rejects with a message for the user when a port or a file cannot be had.
    */
   async start(): Promise<void> {
-    const { bootstrap, dataPlane, lifecycle } = this.#deps;
+    const { dataPlane, lifecycle } = this.#deps;
     await this.#sideServers.start();
     await dataPlane.start(this.#sideServers.ports().admin);
     surviveBugs(this.#log, systemClock);
     this.#view.serving();
     this.#announce();
-    if (bootstrap.certs !== undefined) this.#log.warn('--certs has no effect: this version speaks plain text only');
     lifecycle.onReload((cause) => void this.#reloader.reload(cause));
   }
 

@@ -13,12 +13,14 @@
  */
 
 import cluster from 'node:cluster';
+import { randomBytes } from 'node:crypto';
 import { applyDelta } from '../../config/compile/diff.ts';
 import type { RuntimeDelta } from '../../config/runtime/delta.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
 import { systemClock, type Timer } from '../base/clock.ts';
 import type { Bootstrap, LogLevel } from '../cli/options.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
@@ -46,6 +48,8 @@ export class WorkerGroup implements DataPlane {
   readonly #size: number;
   readonly #accessLog: Bootstrap['accessLog'];
   readonly #certs: string | undefined;
+  /** A client that comes back may meet another worker: its session is known there too. */
+  readonly #ticketSeed = randomBytes(32);
   readonly #capture: Pick<DataPlaneDeps, 'interception' | 'drainTimeMs'>;
   readonly #log: Logger;
   readonly #ports = new PinnedPorts();
@@ -113,6 +117,10 @@ export class WorkerGroup implements DataPlane {
     return this.#merged.listeners;
   }
 
+  secrets(): SecretsView {
+    return this.#merged.secrets;
+  }
+
   series(): Iterable<IstioSeries> {
     return this.#merged.series;
   }
@@ -166,7 +174,7 @@ export class WorkerGroup implements DataPlane {
     const worker = new WorkerProcess(cluster.fork({ [WORKER_VARIABLE]: '1' }));
     await worker.online;
     const config = { ...shareOfConfig(this.#config, this.#size), listeners: await this.#ports.pin(this.#config.listeners) };
-    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, certs: this.#certs, ...this.#capture, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
+    const outcome = await worker.ask({ kind: 'start', config, accessLog: this.#accessLog, certs: this.#certs, ticketSeed: this.#ticketSeed, ...this.#capture, logLevel: this.#logLevel, adminPort: this.#adminPort }, START_WITHIN_MS);
     if (outcome.kind !== 'done') {
       worker.kill();
       throw new Error(outcome.kind === 'refused' ? outcome.message : `a worker ended before it served (${await worker.ended})`);

@@ -16,6 +16,8 @@ export type WorkerOrder =
       readonly config: RuntimeConfig;
       readonly accessLog: Bootstrap['accessLog'];
       readonly certs: string | undefined;
+      /** From which the keys of session tickets are made. */
+      readonly ticketSeed: Uint8Array;
       readonly interception?: InterceptionMode | undefined;
       readonly drainTimeMs?: number | undefined;
       readonly logLevel: LogLevel;

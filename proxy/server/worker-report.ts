@@ -4,6 +4,7 @@ import type { ClusterConfig } from '../../config/runtime/cluster.ts';
 import type { EndpointConfig } from '../../config/runtime/endpoint.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
 import type { ClusterView, HostView, ListenerView } from '../admin/view.ts';
+import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
 import { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
@@ -17,6 +18,7 @@ export interface WorkerReport {
   readonly listeners: readonly { readonly name: string; readonly boundAddress: string; readonly boundPort: number; readonly stats: ListenerStats }[];
   readonly series: readonly IstioSeries[];
   readonly accessLog: LineSinkStats | undefined;
+  readonly secrets: SecretsView;
 }
 
 export interface ClusterReport {
@@ -34,6 +36,7 @@ export interface MergedReport {
   readonly listeners: readonly ListenerView[];
   readonly series: readonly IstioSeries[];
   readonly accessLog: LineSinkStats | undefined;
+  readonly secrets: SecretsView;
 }
 
 export function reportOf(dataPlane: DataPlane): WorkerReport {
@@ -43,6 +46,7 @@ export function reportOf(dataPlane: DataPlane): WorkerReport {
     listeners: [...dataPlane.listeners()].map(({ config, boundAddress, boundPort, stats }) => ({ name: config.name, boundAddress, boundPort, stats })),
     series: [...dataPlane.series()],
     accessLog: dataPlane.accessLogStats(),
+    secrets: dataPlane.secrets(),
   };
 }
 
@@ -53,6 +57,8 @@ export function mergeReports(reports: readonly WorkerReport[], config: RuntimeCo
     listeners: mergeListeners(reports, config),
     series: mergeSeries(reports),
     accessLog: mergeAccessLogs(reports),
+    // Every process reads the same files: one tells for all.
+    secrets: reports[0]?.secrets ?? { certificates: [], nowSeconds: 0, rotationsFailed: {} },
   };
 }
 

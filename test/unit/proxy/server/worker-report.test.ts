@@ -42,7 +42,7 @@ function reportOf(ejections: readonly (Ejection | undefined)[], breaker: Partial
     clusters: [{ name: NAME, stats: Object.assign(new ClusterStats(), stats), hosts, breaker: { ...idle, ...breaker }, outlier: Object.assign(new OutlierStats(), outlier) }],
     listeners: [],
     series: [],
-    accessLog: undefined,
+    accessLog: undefined, secrets: { certificates: [], nowSeconds: 0, rotationsFailed: {} },
   };
 }
 
