@@ -11,7 +11,7 @@ export function patchYaml(text: string, after: unknown): string {
   const shared = hasAnchors(document.contents);
   const patched = shared || document.contents === null ? created(after) : patch(document.contents, after);
   document.contents = patched as typeof document.contents;
-  return document.toString({ lineWidth: 0, indent: indentation(text), indentSeq: indentsLists(text), flowCollectionPadding: !/\{[^ }]/.test(text) });
+  return document.toString({ lineWidth: 0, indent: indentation(text), indentSeq: indentsLists(text), flowCollectionPadding: padsFlow(text) });
 }
 
 function hasAnchors(root: YamlNode | null): boolean {
@@ -25,6 +25,11 @@ function hasAnchors(root: YamlNode | null): boolean {
     },
   });
   return found;
+}
+
+/** Whether the first collection in brackets has spaces inside them. */
+function padsFlow(text: string): boolean {
+  return /(?:^|[:,-] +)[{[]( ?)[^\s}\]]/m.exec(text)?.[1] === ' ';
 }
 
 /** As the first map in a map is written. */
