@@ -17,12 +17,15 @@ export const HELLO_LIMIT_BYTES = 64 * 1024;
 const RECORD_HEADER_BYTES = 5;
 const RECORD_LIMIT_BYTES = 16 * 1024;
 const MESSAGE_HEADER_BYTES = 4;
+/** No ClientHello announces so much (OpenSSL's limit): other bytes that happen to begin alike. */
+const ABSURD_MESSAGE_BYTES = 128 * 1024;
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const MAJOR_VERSION = 3;
 
 const MORE: HelloOutcome = { kind: 'more' };
 const NONE: HelloOutcome = { kind: 'none' };
+const TOO_LARGE: HelloOutcome = { kind: 'refused', reason: 'client_hello_too_large' };
 
 export class ClientHelloReader {
   readonly #header = Buffer.alloc(RECORD_HEADER_BYTES);
@@ -48,10 +51,10 @@ export class ClientHelloReader {
       this.#recordLeft -= length;
       at += length;
       const outcome = this.#parse();
-      if (outcome !== undefined) return outcome;
+      if (outcome !== undefined) return outcome.kind === 'tls' && this.#seen + at - start > HELLO_LIMIT_BYTES ? TOO_LARGE : outcome;
     }
     this.#seen += end - start;
-    return this.#seen < HELLO_LIMIT_BYTES ? MORE : { kind: 'refused', reason: 'client_hello_too_large' };
+    return this.#seen < HELLO_LIMIT_BYTES ? MORE : TOO_LARGE;
   }
 
   #readHeader(bytes: Buffer, start: number, end: number): number {
@@ -88,7 +91,7 @@ export class ClientHelloReader {
     if (this.#messageLength > 0 && message[0] !== CLIENT_HELLO) return NONE;
     if (this.#messageLength < MESSAGE_HEADER_BYTES) return undefined;
     const length = message.readUIntBE(1, 3);
-    if (length > HELLO_LIMIT_BYTES) return NONE;
+    if (length > ABSURD_MESSAGE_BYTES) return NONE;
     const end = MESSAGE_HEADER_BYTES + length;
     if (this.#messageLength < end) return undefined;
     // A ClientHello stands alone in its records.

@@ -32,6 +32,7 @@ const MORE: ProxyHeader = { kind: 'more' };
 
 /** `bytes`: everything received so far, from the first byte on. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader {
+  if (bytes.length === 0) return MORE;
   if (startsAs(bytes, V2_SIGNATURE)) return bytes.length < V2_HEAD_BYTES ? MORE : parseV2(bytes);
   if (startsAs(bytes, V1_START)) return parseV1(bytes);
   return bad('there is no PROXY protocol header');
