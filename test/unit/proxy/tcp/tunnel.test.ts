@@ -50,7 +50,7 @@ class Scene {
     this.#t.teardown(() => socket.destroy());
     const [downstream] = await accepted;
     const outcomes: TunnelOutcome[] = [];
-    const tunnel = new Tunnel(downstream, { address: '127.0.0.1', port, cluster: this.cluster, isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
+    const tunnel = new Tunnel(downstream, { cluster: this.cluster, pick: () => this.cluster.pickOriginal('127.0.0.1', port), isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
     downstream.on('data', (bytes: Buffer) => {
       this.#eventClock.tick();
       tunnel.onBytes(bytes, 0, bytes.length);
@@ -113,7 +113,8 @@ t.test('without traffic for an hour both sides are closed; every byte either way
   t.same(opened.outcomes, []);
   scene.clock.advance(1);
   await Promise.all([opened.client.closed(), far.closed()]);
-  t.strictSame(opened.outcomes, [{ bytesReceived: 11, bytesSent: 4, flags: 0, failureReason: undefined }], 'told once, no flag, as in Envoy');
+  t.match(opened.outcomes, [{ bytesReceived: 11, bytesSent: 4, flags: 0, failureReason: undefined, host: { address: `127.0.0.1:${scene.far.port}` } }], 'no flag, as in Envoy');
+  t.equal(opened.outcomes.length, 1, 'told once');
   t.same([scene.cluster.breaker.connections, scene.cluster.stats.upstreamCxActive, scene.cluster.stats.upstreamCxTotal], [0, 0, 1]);
   t.equal(scene.cluster.stats.upstreamCxIdleTimeout, 1);
   t.equal(scene.clock.pending, 0, 'no timer is left');
