@@ -46,6 +46,8 @@ export class ClusterStats {
   upstreamCxOverflow = 0;
   upstreamCxMaxRequests = 0;
   upstreamCxMaxDurationReached = 0;
+  /** Byte tunnels given up because every connect failed. */
+  upstreamCxConnectAttemptsExceeded = 0;
   /** Picks made without regard to health. */
   lbHealthyPanic = 0;
   membershipChange = 0;

@@ -143,6 +143,11 @@ export class Cluster implements UpstreamClusterView {
     return host;
   }
 
+  /** Tells the log why a handshake with `host` failed, at a bounded rate. */
+  reportTlsFailure({ address }: Host, sentence: string): void {
+    this.#report?.onTlsFailure(this.name, address, sentence, this.#deps.clock.now());
+  }
+
   /** One more request ends with `status`, the upstream's answer or the one given in its place (Envoy: `chargeUpstreamCode`). */
   countAnswered(status: number): void {
     const { stats } = this;

@@ -27,6 +27,8 @@ export interface ConnectTarget {
   readonly isOwn?: IsOwnListener | undefined;
   /** Present: nothing is sent before the handshake is over and the host's certificate verified; the limit covers it (Envoy). */
   readonly tls?: UpstreamTls | undefined;
+  /** Sent first, before a TLS handshake (PROXY protocol). */
+  readonly preamble?: Buffer | undefined;
   /** Source address, where it is not the system's choice. */
   readonly localAddress?: string | undefined;
 }
@@ -75,11 +77,15 @@ class Connecting {
   #onConnect(): void {
     if (this.#settled) return;
     const socket = this.#socket;
-    const { keepAlive, isOwn, tls } = this.#target;
+    const { keepAlive, isOwn, tls, preamble } = this.#target;
     if (keepAlive !== undefined) startKeepAlive(socket, keepAlive);
     // Names and odd spellings of addresses are told only now; nothing has been sent yet.
-    if (isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) === true) this.#fail({ kind: 'own_listener', reason: '' });
-    else if (tls === undefined) this.#succeed(socket, undefined);
+    if (isOwn?.(socket.remoteAddress ?? '', socket.remotePort ?? 0) === true) {
+      this.#fail({ kind: 'own_listener', reason: '' });
+      return;
+    }
+    if (preamble !== undefined) socket.write(preamble);
+    if (tls === undefined) this.#succeed(socket, undefined);
     else this.#secure(tls);
   }
 
