@@ -100,6 +100,8 @@ class OutboundListenerBuilder {
 
   #addPort(service: MeshService, port: MeshPort, entrance: Entrance): void {
     if (isDeclaredHttp(port.protocol)) return this.#addHttp(originOf(service.source), port.number, entrance);
+    // What an alias stands for has its own address, and bytes on their way to that are its own.
+    if (service.aliasOf !== undefined && port.protocol !== 'AUTO') return;
     for (const { addresses, ...place } of this.#placesOf(service, port, entrance)) {
       for (const address of addresses) this.#addPlace(service, port, { address, place }, entrance);
     }
@@ -118,11 +120,11 @@ class OutboundListenerBuilder {
     const draft = this.#draftAt({ address, port: port.number, origin: originOf(service.source) }, entrance);
     if (draft === undefined) return;
     if (port.protocol === 'AUTO') this.#addSniffed(draft, service, place, entrance);
-    // What an alias stands for has its own address, and connections by that are its own.
     if (service.aliasOf !== undefined) return;
     for (const { label, match, route, origin } of l4Chains(service, port, place, entrance.l4)) {
       const owner = draft.add({ label, match, network: tcpNetwork(route), origin });
-      if (owner !== undefined) this.#context.report(conflict(draft, service, port, owner));
+      // A VirtualService meets its own chains again at every service it names.
+      if (owner !== undefined && route.virtualService === undefined) this.#context.report(conflict(draft, service, port, owner));
     }
   }
 

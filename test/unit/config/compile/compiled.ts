@@ -6,6 +6,7 @@ import type { NodeOptions } from '../../../../config/compile/node.ts';
 import type { Snapshot } from '../../../../config/load/types.ts';
 import { renderProblem } from '../../../../config/runtime/problem.ts';
 import type { ClusterConfig } from '../../../../config/runtime/cluster.ts';
+import type { FilterChainConfig, NetworkConfig } from '../../../../config/runtime/filter-chain.ts';
 import type { RouteConfig, VirtualHostConfig } from '../../../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../../../config/runtime/runtime-config.ts';
 import { snapshotOf } from '../../../support/findings.ts';
@@ -109,4 +110,28 @@ export function cluster(config: RuntimeConfig, name: string): ClusterConfig {
 /** `10.0.0.1:80 10.0.0.2:80` */
 export function addresses(config: RuntimeConfig, name: string): string {
   return cluster(config, name).endpoints.map(({ address, port }) => `${address}:${port}`).join(' ');
+}
+
+/** `10.0.0.0/8 a.example plain http/1.1,h2c → http 80`, one for each chain; the one that takes the rest begins with `else`. */
+export function chainsOf(listener: { readonly chains?: readonly FilterChainConfig[]; readonly defaultChain?: FilterChainConfig } | undefined): readonly string[] {
+  const { chains = [], defaultChain } = listener ?? {};
+  return [...chains.map(chainText), ...(defaultChain === undefined ? [] : [`else ${chainText(defaultChain)}`])];
+}
+
+function chainText({ match, tls, network }: FilterChainConfig): string {
+  const { destinationPort, destinationRanges = [], serverNames = [], transport = '', applicationProtocols = [] } = match;
+  const conditions = [destinationPort === undefined ? '' : `:${destinationPort}`, destinationRanges.join(), serverNames.join(), transport, applicationProtocols.join()].filter((part) => part !== '');
+  return [...conditions, '→', ...(tls === undefined ? [] : [tls.mode]), networkText(network)].join(' ');
+}
+
+function networkText(network: NetworkConfig): string {
+  if (network.kind === 'close') return `close ${network.cluster ?? ''}`;
+  if (network.kind === 'http') return `http ${network.routing.kind === 'table' ? network.routing.table : network.routing.kind}`;
+  const several = network.route.destinations.length > 1;
+  return `tcp ${network.route.destinations.map(({ cluster: name, weight }) => (several ? `${name}*${weight}` : name)).join(' ')}`;
+}
+
+/** Name → chains, of the virtual listeners. */
+export function virtualListeners(config: RuntimeConfig): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(Object.values(config.virtualListeners).map((listener) => [listener.name, chainsOf(listener)]));
 }
