@@ -82,7 +82,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#owner = owner;
     this.#cluster = cluster;
     this.#host = host;
-    this.#pool = host.poolFor(owner.request.authority);
+    this.#pool = host.poolFor(owner.request.authority, owner.info.downstream);
     host.activeRequests++;
     host.stats.rqTotal++;
     host.stats.rqActive++;

@@ -18,7 +18,7 @@ import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { IsOwnListener } from '../upstream/connector.ts';
-import { proxyHeader } from './proxy-header.ts';
+import { proxyHeader } from '../upstream/proxy-header.ts';
 import { clusterNamedBySni } from './sni-cluster.ts';
 import { Tunnel, type TunnelOutcome, type TunnelTarget } from './tunnel.ts';
 

@@ -3,12 +3,13 @@
 import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoint.ts';
 import { authorityHost } from '../base/authority.ts';
 import type { EventClock } from '../base/event-clock.ts';
-import type { UpstreamHostView } from '../stream/stream-info.ts';
+import type { DownstreamAddresses, UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { Http1Pool } from './http1-pool.ts';
 import type { Ejection, OutlierRecord } from './ejection.ts';
 import type { PoolSettings } from './pool-settings.ts';
+import { proxyHeader } from './proxy-header.ts';
 import { tlsTo, type UpstreamProtocol, type UpstreamTls } from './upstream-tls.ts';
 
 export class Host implements UpstreamHostView {
@@ -29,8 +30,8 @@ export class Host implements UpstreamHostView {
   outlier: OutlierRecord | undefined = undefined;
 
   readonly #deps: HostDeps;
-  /** Where connections are secured for one host name each: by that name. */
-  #poolsByHost: Map<string, Http1Pool> | undefined;
+  /** Of connections that are for some requests only: by the PROXY header they begin with and the host name they are secured for. */
+  #pools: Map<string, Http1Pool> | undefined;
 
   constructor(endpoint: EndpointConfig, deps: HostDeps) {
     this.endpoint = endpoint;
@@ -38,18 +39,21 @@ export class Host implements UpstreamHostView {
     this.address = hostAddress(endpoint);
     this.warmSinceMs = deps.clock.now();
     this.#deps = deps;
-    this.pool = this.#createPool(undefined);
+    this.pool = this.#createPool(undefined, undefined);
   }
 
-  /** The pool for a request with this authority. */
-  poolFor(authority: string): Http1Pool {
-    if (!this.#deps.settings.poolsByHost) return this.pool;
-    const name = authorityHost(authority);
-    const pools = (this.#poolsByHost ??= new Map<string, Http1Pool>());
-    let pool = pools.get(name);
+  /** The pool for a request with this authority, on behalf of that downstream connection. */
+  poolFor(authority: string, downstream: DownstreamAddresses | undefined): Http1Pool {
+    const { poolsByHost, proxyProtocol } = this.#deps.settings;
+    if (!poolsByHost && proxyProtocol === undefined) return this.pool;
+    const host = poolsByHost ? authorityHost(authority) : undefined;
+    const preamble = proxyProtocol === undefined || downstream === undefined ? undefined : proxyHeader(proxyProtocol, downstream);
+    const key = `${preamble?.toString('latin1') ?? ''} ${host ?? ''}`;
+    const pools = (this.#pools ??= new Map<string, Http1Pool>());
+    let pool = pools.get(key);
     if (pool === undefined) {
-      pool = this.#createPool(name);
-      pools.set(name, pool);
+      pool = this.#createPool(host, preamble);
+      pools.set(key, pool);
     }
     return pool;
   }
@@ -57,26 +61,26 @@ export class Host implements UpstreamHostView {
   /** About once a second. */
   sweep(now: number): void {
     this.pool.sweep(now);
-    const pools = this.#poolsByHost;
+    const pools = this.#pools;
     if (pools === undefined) return;
-    for (const [name, pool] of pools) {
+    for (const [key, pool] of pools) {
       pool.sweep(now);
-      if (pool.connections === 0 && pool.waiting === 0) pools.delete(name);
+      if (pool.connections === 0 && pool.waiting === 0) pools.delete(key);
     }
   }
 
   /** It is gone from the configuration. */
   drain(): void {
-    for (const pool of this.#pools()) pool.drain();
+    for (const pool of this.#everyPool()) pool.drain();
   }
 
   /** Its connections must be made anew: other TLS settings. */
   renew(): void {
-    for (const pool of this.#pools()) pool.renew();
+    for (const pool of this.#everyPool()) pool.renew();
   }
 
   destroy(): void {
-    for (const pool of this.#pools()) pool.destroy();
+    for (const pool of this.#everyPool()) pool.destroy();
   }
 
   /** Undefined while it is in service. */
@@ -94,14 +98,14 @@ export class Host implements UpstreamHostView {
     return settings.tls === undefined ? undefined : tlsTo(this.endpoint, settings.tls, stats, { host, protocol });
   }
 
-  #pools(): readonly Http1Pool[] {
-    return [this.pool, ...(this.#poolsByHost?.values() ?? [])];
+  #everyPool(): readonly Http1Pool[] {
+    return [this.pool, ...(this.#pools?.values() ?? [])];
   }
 
-  #createPool(name: string | undefined): Http1Pool {
+  #createPool(name: string | undefined, preamble: Buffer | undefined): Http1Pool {
     const { settings, clock, stats, breaker, onTlsFailure } = this.#deps;
     const { address, port } = this.endpoint;
-    const target = { address, port, tls: () => this.tls(name, 'http/1.1'), onTlsFailure: (sentence: string) => onTlsFailure?.(this.address, sentence) };
+    const target = { address, port, preamble, tls: () => this.tls(name, 'http/1.1'), onTlsFailure: (sentence: string) => onTlsFailure?.(this.address, sentence) };
     return new Http1Pool(target, settings, clock, { cluster: stats, host: this.stats }, breaker);
   }
 }

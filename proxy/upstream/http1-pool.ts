@@ -28,6 +28,8 @@ export interface PoolTarget {
   readonly port: number;
   /** How the next connection is secured; undefined, or absent: in plain text. */
   readonly tls?: () => UpstreamTls | undefined;
+  /** What every connection begins with (PROXY protocol). */
+  readonly preamble?: Buffer | undefined;
   /** Told why a TLS handshake failed, in a plain sentence. */
   readonly onTlsFailure?: ((sentence: string) => void) | undefined;
 }
@@ -225,10 +227,10 @@ export class Http1Pool implements ClientConnectionOwner, ConnectionSeeker {
   #open(): void {
     let connection: Http1ClientConnection | undefined;
     const { connectTimeoutMs, keepAlive, isOwn, fromLoopbackSix } = this.#settings;
-    const { address, port, tls } = this.#target;
+    const { address, port, tls, preamble } = this.#target;
     const generation = this.#generation;
     const localAddress = fromLoopbackSix ? loopbackSix(address) : undefined;
-    const cancel = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn, localAddress, tls: tls?.() }, this.#clock, {
+    const cancel = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn, localAddress, preamble, tls: tls?.() }, this.#clock, {
       onConnect: (socket, security) => {
         this.#clock.tick();
         this.#connecting.delete(cancel);

@@ -22,6 +22,8 @@ export interface PoolSettings {
   tls: ClientTls | undefined;
   /** Requests for different hosts must not share a connection: each has its own server name or expected certificate. */
   poolsByHost: boolean;
+  /** Connections begin with the address of one downstream connection, and so are for its requests alone. */
+  proxyProtocol: 'V1' | 'V2' | undefined;
   /** Connections come from 127.0.0.6 or ::6: interception leaves those alone (Istio's inbound bind address). */
   fromLoopbackSix: boolean;
 }
@@ -43,6 +45,7 @@ export function poolSettingsOf(config: ClusterConfig, { isOwn, tls }: PoolDeps):
     isOwn,
     tls,
     poolsByHost: tls !== undefined && dependsOnHost(tls.config),
+    proxyProtocol: config.proxyProtocol,
     fromLoopbackSix: config.fromLoopbackSix === true,
   };
 }
