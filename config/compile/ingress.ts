@@ -70,11 +70,12 @@ interface IngressDetails {
 }
 
 /** Clients outside the mesh: only on a port that takes no mutual TLS, where the two could not be told apart. */
-function ingressTls({ tls, port }: IstioIngressListener, place: Place, { node, mesh, peerAuthentications, report }: CompileContext): ServerTlsConfig | undefined {
+function ingressTls({ tls, port }: IstioIngressListener, place: Place, context: CompileContext): ServerTlsConfig | undefined {
   if (tls === undefined) return undefined;
+  const { node, mesh, peerAuthentications } = context;
   const { mode } = peerAuthentications.modeOf(node, port.number);
   if (mode !== 'DISABLE') {
-    report(problemAt(below(place, 'tls'), 'warning', `has no effect while the mutual TLS mode of port ${port.number} is ${mode}, as in Istio; a PeerAuthentication with mode DISABLE for the port makes room for it`));
+    context.report(problemAt(below(place, 'tls'), 'warning', `has no effect while the mutual TLS mode of port ${port.number} is ${mode}, as in Istio; a PeerAuthentication with mode DISABLE for the port makes room for it`));
     return undefined;
   }
   return fileServerTls({ settings: tls, kind: isHttps(port) ? 'http' : 'tcp', mesh, origin: originAt(below(place, 'tls')) });

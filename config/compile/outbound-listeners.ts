@@ -228,5 +228,10 @@ function detectionTimeout({ mesh }: CompileContext): { readonly detectionTimeout
 
 function conflict({ name }: ListenerDraft, service: MeshService, port: MeshPort, owner: string) {
   const place = portPlace(service, port);
-  return problemAt(place, 'warning', `connections to ${name} cannot be told from those that ${owner} has there, which is older and wins; ${service.host} gets none of them`);
+  return problemAt(place, 'warning', `connections to ${name} cannot be told from those that ${owner} has there, which is older and wins; ${service.host} gets none of them${addressHint(service)}`);
+}
+
+function addressHint({ addresses, declared }: MeshService): string {
+  if (addresses.length > 0) return '';
+  return declared.kind === 'Service' ? '; its clusterIP, as "kubectl get" prints it, would tell them apart' : '; addresses would tell them apart';
 }

@@ -38,6 +38,8 @@ const SIDECAR: NodeOptions = {
   inboundPort: 15006,
   portMap: {},
 };
+/** In a mesh, of both families. */
+const MESHED: NodeOptions = { ...SIDECAR, ip: '10.0.0.9', bindAddress: '::', hasIdentity: true };
 const GATEWAY: NodeOptions = { ...SIDECAR, mode: 'gateway', namespace: 'istio-system', name: 'ingress', labels: { istio: 'ingressgateway' } };
 
 interface Golden {
@@ -57,6 +59,8 @@ const GOLDEN: readonly Golden[] = [
     'virtual-service-ratings-test-abort', 'virtual-service-ratings-test-delay', 'virtual-service-reviews-50-v3', 'virtual-service-reviews-80-20',
     'virtual-service-reviews-90-10', 'virtual-service-reviews-jason-v2-v3', 'virtual-service-reviews-test-v2', 'virtual-service-reviews-v2-v3', 'virtual-service-reviews-v3',
   ].map((file) => onBookinfo(file, [BOOKINFO, RULES])),
+  ...['bookinfo-db', 'bookinfo-mysql'].map((file) => ({ sample: `bookinfo/platform/kube/${file}.yaml`, base: [BOOKINFO], node: MESHED })),
+  { sample: 'helloworld/helloworld-dual-stack.yaml', base: [], node: { ...MESHED, name: 'client', labels: { app: 'client' } } },
   ...['bookinfo-gateway', 'certmanager-gateway'].map((file) => onBookinfo(file, [BOOKINFO], GATEWAY)),
   { sample: 'helloworld/helloworld-gateway.yaml', base: ['helloworld/helloworld.yaml'], node: GATEWAY },
   { sample: 'httpbin/httpbin-gateway.yaml', base: ['httpbin/httpbin.yaml'], node: GATEWAY },

@@ -167,7 +167,7 @@ t.test('conflicts: the older wins and is named', async (t) => {
   const two = external('two', { hosts: ['two.x'], ports: [written(91, 'TCP'), written(90, 'TCP')] });
   const { config, problems } = compilation([one, two]);
   t.strictSame(virtualListeners(config), { '0.0.0.0_90': ['else → tcp outbound|90||one.x'], '0.0.0.0_91': ['else → tcp outbound|91||two.x'] });
-  t.match(problems, [{ severity: 'warning', resource: 'ServiceEntry default/two', path: 'spec.ports[1]', message: 'connections to 0.0.0.0_90 cannot be told from those that one.x has there, which is older and wins; two.x gets none of them' }]);
+  t.match(problems, [{ severity: 'warning', resource: 'ServiceEntry default/two', path: 'spec.ports[1]', message: 'connections to 0.0.0.0_90 cannot be told from those that one.x has there, which is older and wins; two.x gets none of them; addresses would tell them apart' }]);
   const sameAddress = compilation([vip('a', '10.0.0.1', [tcp(90)]), vip('b', '10.0.0.1', [tcp(90)])]);
   t.match(sameAddress.problems, [{ resource: 'Service default/b', path: 'spec.ports[0]' }]);
   const names = compilation([external('e', { hosts: ['e.x'], ports: [written(443, 'TLS')] }), external('f', { hosts: ['f.x'], ports: [written(443, 'TLS')] }), istio('VirtualService', 'v', tls([{ sniHosts: ['f.x', 'e.x'] }], 'f.x', ['e.x', 'f.x']))]);
