@@ -5,10 +5,14 @@ import type { Destination } from '../stream/connection-facts.ts';
 import { ChainSet, type ChainDeps, type LiveChain } from './chain-set.ts';
 import type { ChainChoice } from './connection.ts';
 
+/** What stands for every address: of the connection's family first. */
+const ANY_ADDRESS_4 = ['0.0.0.0', '::'] as const;
+const ANY_ADDRESS_6 = ['::', '0.0.0.0'] as const;
+
 export class VirtualListeners {
   readonly #deps: ChainDeps;
   readonly #byName: Map<string, VirtualListenerConfig> = new Map();
-  /** By `address port`; every address of a port is under its port alone. */
+  /** By `address port`. */
   readonly #byDestination: Map<string, VirtualListenerConfig> = new Map();
   /** By name: made at their first connection, since of 10,000 services a workload talks to a dozen. */
   readonly #live: Map<string, ChainChoice> = new Map();
@@ -40,7 +44,10 @@ export class VirtualListeners {
 
   /** Of the address itself, else of its port at any address. */
   find(destination: Destination): ChainChoice | undefined {
-    const config = this.#byDestination.get(`${destination.address} ${destination.port}`) ?? this.#byDestination.get(`${destination.port}`);
+    const { address, port } = destination;
+    const [own, other] = address.includes(':') ? ANY_ADDRESS_6 : ANY_ADDRESS_4;
+    const byDestination = this.#byDestination;
+    const config = byDestination.get(`${address} ${port}`) ?? byDestination.get(`${own} ${port}`) ?? byDestination.get(`${other} ${port}`);
     if (config === undefined) return undefined;
     let live = this.#live.get(config.name);
     if (live === undefined) {
@@ -66,7 +73,6 @@ function choiceOf(config: VirtualListenerConfig, chains: ChainSet): ChainChoice 
   return { chains, detectsProtocol: config.detectsProtocol, detectionTimeoutMs: config.detectionTimeoutMs ?? 0 };
 }
 
-/** `::` and `0.0.0.0` stand for every address of both families: a service without an address has one listener for both. */
 function keyOf({ address, port }: VirtualListenerConfig): string {
-  return address === '0.0.0.0' || address === '::' ? `${port}` : `${address} ${port}`;
+  return `${address} ${port}`;
 }
