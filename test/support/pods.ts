@@ -1,0 +1,301 @@
+/** A mesh of pods: network namespaces on one bridge, applications in them, and beside each a real `outrider run` as user 1337. Needs root. */
+
+import { spawnSync, type ChildProcess } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MAIN } from './command.ts';
+import { assign, Namespace, plug, type Ran } from './namespace.ts';
+import { renderResources, type ResourceObject } from './resources.ts';
+import { eventually, inTime, type TestScope } from './scope.ts';
+
+/** User and group of the proxy. */
+export const PROXY_USER = 1337;
+
+/** What injection gives its init container, for both families. */
+const CAPTURE_ALL = ['-p', '15001', '-z', '15006', '-u', String(PROXY_USER), '-g', String(PROXY_USER), '-m', 'REDIRECT', '-i', '*', '-b', '*', '-d', '15090,15021,15020', '--dual-stack'];
+
+const START_LIMIT_MS = 60_000;
+
+export interface ServicePort {
+  /** Kubernetes' name, by which Istio knows the protocol: `http`, `tcp-redis`. */
+  readonly name: string;
+  readonly port: number;
+  /** Where the pods listen; as `port` by default. */
+  readonly targetPort?: number;
+}
+
+export interface PodServiceOptions {
+  readonly pods: readonly Pod[];
+  readonly ports: readonly ServicePort[];
+  /** Service addresses; none: headless. */
+  readonly addresses?: readonly string[];
+}
+
+/** A Service with endpoints of both families. */
+export function podService(name: string, { pods, ports, addresses = [] }: PodServiceOptions): readonly ResourceObject[] {
+  const clusterIPs = addresses.length === 0 ? ['None'] : addresses;
+  const written = ports.map(({ name, port, targetPort = port }) => ({ name, port, targetPort, protocol: 'TCP' }));
+  const slice = (addressType: 'IPv4' | 'IPv6', addressOf: (pod: Pod) => string): ResourceObject & Readonly<Record<string, unknown>> => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: `${name}-${addressType.toLowerCase()}`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+    addressType,
+    ports: written.map(({ name, targetPort, protocol }) => ({ name, port: targetPort, protocol })),
+    endpoints: pods.map((pod) => ({ addresses: [addressOf(pod)], conditions: { ready: true }, targetRef: { kind: 'Pod', name: pod.name, namespace: 'default' } })),
+  });
+  const spec = { clusterIP: clusterIPs[0], clusterIPs, ipFamilies: ['IPv4', 'IPv6'], selector: { app: pods[0]?.labels['app'] }, ports: written };
+  return [{ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'default' }, spec }, slice('IPv4', ({ ip }) => ip), slice('IPv6', ({ ip6 }) => ip6)];
+}
+
+/** Namespaces joined by a bridge that is in one of its own, where what is on the wire can be read. */
+export class Mesh {
+  readonly t: TestScope;
+  /** Of the test's own, readable by the proxy's user: the snapshot and the certificates. */
+  readonly folder: string;
+  readonly pods: Pod[] = [];
+  readonly #node: Namespace;
+
+  constructor(t: TestScope) {
+    this.t = t;
+    this.folder = mkdtempSync(join(tmpdir(), 'outrider-mesh-'));
+    chmodSync(this.folder, 0o755);
+    t.teardown(() => rmSync(this.folder, { recursive: true, force: true }));
+    this.#node = new Namespace(t);
+    this.#node.must('ip', 'link', 'add', 'br0', 'type', 'bridge');
+    assign(this.#node, 'br0', ['10.244.0.1/16', 'fd00:244::1/64']);
+  }
+
+  /** A pod with an address of each family and a way to every service address; `labels` beyond `app`. */
+  pod(name: string, { app = name, labels = {}, sidecar = true }: { readonly app?: string; readonly labels?: Readonly<Record<string, string>>; readonly sidecar?: boolean } = {}): Pod {
+    const number = this.pods.length + 10;
+    const pod = new Pod(this, { name, number, labels: { app, ...labels, ...(sidecar && { 'security.istio.io/tlsMode': 'istio' }) } });
+    plug(pod.namespace, { namespace: this.#node, bridge: 'br0', port: `v${number}` }, 'eth0', [`${pod.ip}/16`, `${pod.ip6}/64`]);
+    pod.namespace.must('ip', 'route', 'add', 'default', 'via', '10.244.0.1');
+    pod.namespace.must('ip', '-6', 'route', 'add', 'default', 'via', 'fd00:244::1');
+    this.pods.push(pod);
+    return pod;
+  }
+
+  /** What every pod's resolver knows, as a cluster's DNS would: names of services to their addresses. */
+  resolve(hosts: Readonly<Record<string, readonly string[]>>): void {
+    for (const pod of this.pods) pod.namespace.resolve(hosts);
+  }
+
+  get snapshot(): string {
+    return join(this.folder, 'snapshot.yaml');
+  }
+
+  /** Writes the snapshot that all sidecars read, with the pods of the mesh, and waits until those that run have taken it. */
+  async configure(resources: readonly ResourceObject[]): Promise<void> {
+    const running = this.pods.flatMap(({ sidecar }) => sidecar ?? []);
+    const before = running.map((sidecar) => sidecar.configStatus());
+    const file = `${this.snapshot}.new`;
+    writeFileSync(file, renderResources([...this.pods.map((pod) => pod.resource()), ...resources]), { mode: 0o644 });
+    renameSync(file, this.snapshot);
+    for (const [index, sidecar] of running.entries()) {
+      const { accepted, rejected } = before[index] ?? { accepted: 0, rejected: 0 };
+      await eventually(() => {
+        const now = sidecar.configStatus();
+        if (now.rejected > rejected) throw new Error(`the snapshot was refused: ${now.problems.join('\n')}`);
+        return now.accepted > accepted;
+      }, `${sidecar.pod.name} to take the new snapshot`, START_LIMIT_MS);
+    }
+  }
+
+  /** A new certificate for each service account `default/NAME`, by the same local CA each time. */
+  async issue(...accounts: readonly string[]): Promise<void> {
+    const folder = join(this.folder, 'certs');
+    if (!existsSync(folder)) {
+      mkdirSync(folder);
+      chownSync(folder, PROXY_USER, PROXY_USER);
+    }
+    const [program = '', ...args] = asProxy(['certs', '--out', folder, ...accounts.map((account) => `default/${account}`)]);
+    const issued = await this.#node.complete(program, args);
+    if (issued.code !== 0) throw new Error(issued.stderr);
+  }
+
+  certs(account: string): string {
+    return join(this.folder, 'certs', 'default', account);
+  }
+
+  /** Everything that crosses the bridge from here on. */
+  async capture(): Promise<Capture> {
+    const child = this.#node.spawn('tcpdump', ['-i', 'br0', '-s', '0', '-B', '16384', '-U', '-Z', 'root', '-w', '-', 'tcp']);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const capture = new Capture(child);
+    await eventually(() => stderr.includes('listening on'), `tcpdump to listen; it said ${stderr}`);
+    return capture;
+  }
+}
+
+/** What crossed the wire, frame headers and all. */
+export class Capture {
+  readonly #child: ChildProcess;
+  readonly #chunks: Buffer[] = [];
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
+  }
+
+  /** Waits until `marker` has crossed too, so that all before it has been read; then ends and returns the bytes. */
+  async upTo(marker: string): Promise<Buffer> {
+    await eventually(() => Buffer.concat(this.#chunks).includes(marker), `${marker} on the wire`);
+    const closed = new Promise((resolve) => this.#child.once('close', resolve));
+    this.#child.kill('SIGINT');
+    await inTime(closed, 'tcpdump to end');
+    return Buffer.concat(this.#chunks);
+  }
+}
+
+/** One pod: what runs in it sees only its own addresses and rules. */
+export class Pod {
+  readonly name: string;
+  readonly ip: string;
+  readonly ip6: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespace: Namespace;
+  /** While it runs. */
+  sidecar: Sidecar | undefined;
+  readonly #mesh: Mesh;
+
+  constructor(mesh: Mesh, { name, number, labels }: { readonly name: string; readonly number: number; readonly labels: Readonly<Record<string, string>> }) {
+    this.#mesh = mesh;
+    this.name = name;
+    this.labels = labels;
+    this.ip = `10.244.0.${number}`;
+    this.ip6 = `fd00:244::${number.toString(16)}`;
+    this.namespace = new Namespace(mesh.t);
+  }
+
+  resource(): ResourceObject {
+    const { name, labels, ip, ip6 } = this;
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default', labels },
+      spec: { serviceAccountName: name, containers: [{ name: 'app' }] },
+      status: { podIP: ip, podIPs: [{ ip }, { ip: ip6 }], phase: 'Running' },
+    };
+  }
+
+  /** Redirects the pod's traffic, as the init container does. */
+  intercept(...more: readonly string[]): void {
+    this.namespace.must(process.execPath, MAIN, 'iptables', '--apply', ...CAPTURE_ALL, ...more);
+  }
+
+  /** `intercept`, then `outrider run` as user 1337 with the certificate of the service account that has the pod's name; ready when this resolves. */
+  async inject(more: { readonly iptables?: readonly string[]; readonly run?: readonly string[] } = {}): Promise<Sidecar> {
+    this.intercept(...(more.iptables ?? []));
+    const { name } = this;
+    const args = ['run', '--config', this.#mesh.snapshot, '--workload', `default/${name}`, '--certs', this.#mesh.certs(name), ...(more.run ?? [])];
+    const [program = '', ...words] = asProxy(args);
+    const sidecar = new Sidecar(this, this.namespace.spawn(program, words));
+    this.sidecar = sidecar;
+    await sidecar.ready();
+    return sidecar;
+  }
+
+  /** Runs a program of the application to its end. */
+  run(program: string, ...args: readonly string[]): Promise<Ran> {
+    return this.namespace.complete(program, args);
+  }
+
+  /** curl's answer: the status (0 when there was none), the body, and curl's own exit code. */
+  async curl(url: string, ...args: readonly string[]): Promise<{ readonly status: number; readonly body: string; readonly code: number | null }> {
+    const { code, stdout } = await this.run('curl', '--silent', '--max-time', '20', '--noproxy', '*', '--write-out', '\n%{http_code}', ...args, url);
+    const cut = stdout.lastIndexOf('\n');
+    return { status: Number(stdout.slice(cut + 1)), body: stdout.slice(0, cut), code };
+  }
+
+  /** Starts a node program given as text and waits for its first line; it ends with the test. */
+  serve(source: string, argument: unknown): Promise<void> {
+    return this.namespace.serve(source, argument);
+  }
+}
+
+/** A running `outrider run` in a pod. */
+export class Sidecar {
+  readonly pod: Pod;
+  readonly child: ChildProcess;
+  /** Lines of the access log. */
+  readonly log: string[] = [];
+  stderr = '';
+  #ready = false;
+  #partial = '';
+
+  constructor(pod: Pod, child: ChildProcess) {
+    this.pod = pod;
+    this.child = child;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#print(text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+  }
+
+  async ready(): Promise<void> {
+    await eventually(() => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`outrider run in ${this.pod.name} ended: ${this.stderr}`);
+      return this.#ready;
+    }, `the sidecar of ${this.pod.name} to be ready: ${this.stderr}`, START_LIMIT_MS);
+  }
+
+  /** Body of an admin path, asked for in the pod as `kubectl exec` would. */
+  admin(path: string): string {
+    return this.pod.namespace.must('curl', '--silent', '--fail', '--max-time', '20', `http://127.0.0.1:15000${path}`);
+  }
+
+  /** A counter or gauge of `/stats`; 0 where it is not listed. */
+  stat(name: string): number {
+    const line = this.admin('/stats').split('\n').find((candidate) => candidate.startsWith(`${name}: `));
+    return line === undefined ? 0 : Number(line.slice(name.length + 2));
+  }
+
+  configStatus(): { readonly accepted: number; readonly rejected: number; readonly problems: readonly string[] } {
+    return JSON.parse(this.admin('/config_status')) as { accepted: number; rejected: number; problems: string[] };
+  }
+
+  /** Waits for a line of the access log with all of `parts`. */
+  logLine(...parts: readonly string[]): Promise<string> {
+    return eventually(
+      () => this.log.find((line) => parts.every((part) => line.includes(part))),
+      `a line with ${parts.join(' and ')} in the access log of ${this.pod.name}; the last lines:\n${this.log.slice(-5).join('\n')}`,
+    );
+  }
+
+  /** Resident memory of the proxy, in bytes. */
+  memory(): number {
+    const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'));
+    return Number(resident?.[1] ?? 0) * 1024;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.child.once('close', resolve));
+    this.child.kill('SIGTERM');
+    await inTime(closed, `the sidecar of ${this.pod.name} to end`);
+  }
+
+  #print(text: string): void {
+    const lines = (this.#partial + text).split('\n');
+    this.#partial = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.startsWith('outrider ready ')) this.#ready = true;
+      else this.log.push(line);
+    }
+  }
+}
+
+const SETPRIV = ['setpriv', `--reuid=${PROXY_USER}`, `--regid=${PROXY_USER}`, '--clear-groups'];
+let becomesProxy: readonly string[] | undefined;
+
+/** `outrider ...args` as the proxy's user, without any privilege. */
+function asProxy(args: readonly string[]): readonly string[] {
+  becomesProxy ??= [...SETPRIV, ...readingCapability()];
+  return [...becomesProxy, process.execPath, '--enable-source-maps', MAIN, ...args];
+}
+
+/** Where the checkout or node is in a folder that only its owner may enter, reading is let and nothing else. */
+function readingCapability(): readonly string[] {
+  const readable = spawnSync(SETPRIV[0] ?? '', [...SETPRIV.slice(1), process.execPath, MAIN, 'version']).status === 0;
+  return readable ? ['--inh-caps=-all'] : ['--inh-caps=-all,+dac_read_search', '--ambient-caps=-all,+dac_read_search'];
+}
