@@ -87,6 +87,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     if (connection !== undefined) {
       info.downstreamSecurity = connection.security;
       info.requestedServerName = connection.requestedServerName;
+      info.filterChain = connection.filterChain;
     }
     info.startTimeMs = listener.deps.clock.wallTime();
     info.startMs = listener.deps.clock.now();

@@ -1,13 +1,16 @@
 /**
  * Header rules of an Istio sidecar and gateway on the way up (proxy-semantics A.11). Nobody is internal since Envoy 1.33:
- * control headers of the downstream are dropped, whoever it is.
+ * control headers of the downstream are dropped, whoever it is. Who it is, x-forwarded-client-cert says only where the
+ * downstream showed a certificate.
  */
 
 import { isIP } from 'node:net';
 import type { HttpListenerConfig } from '../../config/runtime/listener.ts';
 import { createRequestId } from '../base/request-id.ts';
 import { Seen } from '../codec/http1/field-lines.ts';
+import type { ConnectionFacts } from '../stream/connection-facts.ts';
 import type { RequestHead } from '../stream/stream.ts';
+import { writeClientCert } from './client-cert.ts';
 
 /** Removed from every request; some of them are written anew by the router. */
 const EDGE_CONTROL: ReadonlySet<string> = new Set([
@@ -24,12 +27,19 @@ const GATEWAY_ONLY: readonly string[] = ['x-envoy-external-address', 'x-envoy-de
 export interface DownstreamPeer {
   readonly remoteIp: string;
   readonly isSecure: boolean;
+  /** Absent or undefined: nothing is known of the connection but its address; it is plain text. */
+  readonly facts?: ConnectionFacts | undefined;
 }
 
 /** Applies the rules; sets `request.scheme`. Returns the client's address where x-forwarded-for is believed and names one. */
 export function applyRequestHeaders(request: RequestHead, seen: number, peer: DownstreamPeer, listener: HttpListenerConfig): string | undefined {
   const { headers } = request;
-  if ((seen & Seen.EdgeControl) !== 0) removeEdgeControl(headers.items);
+  const security = peer.facts?.security;
+  if (security?.peer !== undefined) {
+    const received = (seen & Seen.EdgeControl) === 0 ? [] : headers.getAll('x-forwarded-client-cert');
+    removeEdgeControl(headers.items);
+    writeClientCert(headers, security, received, listener);
+  } else if ((seen & Seen.EdgeControl) !== 0) removeEdgeControl(headers.items);
   const forwardedFor = (seen & Seen.XForwardedFor) === 0 ? '' : headers.getAll('x-forwarded-for').join(',');
   const client = forwardedFor === '' ? undefined : forwardedClient(forwardedFor, listener);
   if (listener.useRemoteAddress) applyEdge(request, { peer, forwardedFor, client }, listener);

@@ -45,12 +45,16 @@ function readFacts(certificate: X509Certificate, fingerprint: string): Certifica
   };
 }
 
-/** Node gives one attribute a line, most significant first, escaped as RFC 2253 asks; that RFC writes them backwards, by commas. Undefined for an empty name. */
+/**
+ * Node gives one attribute a line, most significant first, escaped as RFC 2253 asks but for what is not ASCII; that RFC writes
+ * them backwards, by commas. Undefined for an empty name.
+ */
 function rfc2253(lines: string | undefined): string {
   if (lines === undefined || lines === '') return '';
   return lines
     .split('\n')
     .reverse()
     .map((line) => line.replaceAll(/(?<!\\) \+ /g, '+'))
-    .join(',');
+    .join(',')
+    .replaceAll(/[^\x20-\x7e]+/g, (characters) => [...Buffer.from(characters)].map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''));
 }

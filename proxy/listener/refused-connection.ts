@@ -21,6 +21,7 @@ export class RefusedConnection implements Stream {
     info.downstream = facts;
     info.downstreamSecurity = facts.security;
     info.requestedServerName = facts.requestedServerName;
+    info.filterChain = facts.filterChain;
     info.startTimeMs = facts.startTimeMs;
     info.startMs = facts.startMs;
     info.endMs = endMs;

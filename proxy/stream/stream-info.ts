@@ -60,6 +60,8 @@ export class StreamInfo {
   /** Client's IP as x-forwarded-for gives it, where that is believed. */
   forwardedAddress: string | undefined = undefined;
   requestedServerName: string | undefined = undefined;
+  /** The filter chain that took the connection, where the listener has any. */
+  filterChain: string | undefined = undefined;
   /** TLS with the downstream; undefined in plain text. */
   downstreamSecurity: ConnectionSecurity | undefined = undefined;
   /** TLS with the host of the last attempt. */

@@ -11,6 +11,7 @@ import { createDurationReader, durationBetween } from './duration.ts';
 import { createHeaderReader, createPathReader, requestReader, responseReader } from './header-reader.ts';
 import { isPlain } from './escape.ts';
 import { createIsoTime } from './iso-time.ts';
+import { TLS_READERS, TLS_TIMES } from './tls-facts.ts';
 
 /** Text is a byte string, undefined where the value is missing; a number is missing when it is negative. */
 export type Operator =
@@ -41,18 +42,15 @@ export function createOperator(name: string, argument: string | undefined, maxLe
 /** Envoy's operators that a sidecar's log may ask for but that name facts this proxy does not collect. */
 const NOT_COLLECTED: ReadonlySet<string> = new Set([
   'ACCESS_LOG_TYPE', 'BYTES_RETRANSMITTED', 'CEL', 'CLUSTER_METADATA', 'CONNECTION_ID', 'CUSTOM_FLAGS', 'DOWNSTREAM_DETECTED_CLOSE_TYPE',
-  'DOWNSTREAM_HEADER_BYTES_RECEIVED', 'DOWNSTREAM_HEADER_BYTES_SENT', 'DOWNSTREAM_LOCAL_DNS_SAN', 'DOWNSTREAM_LOCAL_EMAIL_SAN',
-  'DOWNSTREAM_LOCAL_SUBJECT', 'DOWNSTREAM_LOCAL_URI_SAN', 'DOWNSTREAM_PEER_CERT', 'DOWNSTREAM_PEER_CERT_V_END', 'DOWNSTREAM_PEER_CERT_V_START',
-  'DOWNSTREAM_PEER_DNS_SAN', 'DOWNSTREAM_PEER_FINGERPRINT_1', 'DOWNSTREAM_PEER_FINGERPRINT_256', 'DOWNSTREAM_PEER_ISSUER',
-  'DOWNSTREAM_PEER_SERIAL', 'DOWNSTREAM_PEER_SUBJECT', 'DOWNSTREAM_PEER_URI_SAN', 'DOWNSTREAM_TLS_CIPHER', 'DOWNSTREAM_TLS_SESSION_ID',
-  'DOWNSTREAM_TLS_VERSION', 'DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_WIRE_BYTES_RECEIVED', 'DOWNSTREAM_WIRE_BYTES_SENT',
-  'DYNAMIC_METADATA', 'EMIT_TIME', 'FILTER_CHAIN_NAME', 'FILTER_STATE', 'LISTENER_NAME', 'LOCAL_REPLY_BODY', 'METADATA', 'PACKETS_RETRANSMITTED',
-  'QUERY_PARAM', 'QUERY_PARAMS', 'REQUEST_HEADERS_BYTES', 'REQUEST_TX_DURATION', 'RESPONSE_HEADERS_BYTES', 'RESPONSE_TRAILERS_BYTES',
-  'ROUNDTRIP_DURATION', 'START_TIME_LOCAL', 'EMIT_TIME_LOCAL', 'STREAM_ID', 'TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT', 'TRACE_ID', 'SPAN_ID',
-  'TRAILER', 'UNIQUE_ID', 'UPSTREAM_CONNECTION_ID', 'UPSTREAM_CONNECTION_POOL_READY_DURATION', 'UPSTREAM_FILTER_STATE',
-  'UPSTREAM_HEADER_BYTES_RECEIVED', 'UPSTREAM_HEADER_BYTES_SENT', 'UPSTREAM_METADATA', 'UPSTREAM_PEER_CERT', 'UPSTREAM_PEER_ISSUER',
-  'UPSTREAM_PEER_SUBJECT', 'UPSTREAM_PEER_URI_SAN', 'UPSTREAM_PROTOCOL', 'UPSTREAM_TLS_CIPHER', 'UPSTREAM_TLS_SESSION_ID', 'UPSTREAM_TLS_VERSION',
-  'UPSTREAM_WIRE_BYTES_RECEIVED', 'UPSTREAM_WIRE_BYTES_SENT',
+  'DOWNSTREAM_HEADER_BYTES_RECEIVED', 'DOWNSTREAM_HEADER_BYTES_SENT', 'DOWNSTREAM_LOCAL_EMAIL_SAN', 'DOWNSTREAM_LOCAL_IP_SAN',
+  'DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1', 'DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256', 'DOWNSTREAM_PEER_CHAIN_SERIALS', 'DOWNSTREAM_PEER_EMAIL_SAN',
+  'DOWNSTREAM_PEER_FINGERPRINT_1', 'DOWNSTREAM_PEER_IP_SAN', 'DOWNSTREAM_TLS_SESSION_ID', 'DOWNSTREAM_WIRE_BYTES_RECEIVED',
+  'DOWNSTREAM_WIRE_BYTES_SENT', 'DYNAMIC_METADATA', 'EMIT_TIME', 'EMIT_TIME_LOCAL', 'FILTER_STATE', 'LISTENER_NAME', 'LOCAL_REPLY_BODY', 'METADATA',
+  'PACKETS_RETRANSMITTED', 'QUERY_PARAM', 'QUERY_PARAMS', 'REQUEST_HEADERS_BYTES', 'REQUEST_TX_DURATION', 'RESPONSE_HEADERS_BYTES',
+  'RESPONSE_TRAILERS_BYTES', 'ROUNDTRIP_DURATION', 'SPAN_ID', 'START_TIME_LOCAL', 'STREAM_ID', 'TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT',
+  'TRACE_ID', 'TRAILER', 'UNIQUE_ID', 'UPSTREAM_CONNECTION_ID', 'UPSTREAM_CONNECTION_POOL_READY_DURATION', 'UPSTREAM_FILTER_STATE',
+  'UPSTREAM_HEADER_BYTES_RECEIVED', 'UPSTREAM_HEADER_BYTES_SENT', 'UPSTREAM_LOCAL_IP_SAN', 'UPSTREAM_METADATA', 'UPSTREAM_PEER_IP_SAN',
+  'UPSTREAM_PROTOCOL', 'UPSTREAM_TLS_SESSION_ID', 'UPSTREAM_WIRE_BYTES_RECEIVED', 'UPSTREAM_WIRE_BYTES_SENT',
 ]);
 
 interface Definition {
@@ -76,13 +74,16 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   DOWNSTREAM_REMOTE_ADDRESS: address((info) => info.downstreamRemoteAddress),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: address((info) => hostOf(info.downstreamRemoteAddress)),
   DOWNSTREAM_REMOTE_PORT: count((info) => portOf(info.downstreamRemoteAddress)),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: reason((info) => (info.details === 'downstream_tls_error' ? info.connectionTerminationDetails : undefined)),
   DURATION: count((info) => Math.floor(info.endMs - info.startMs)),
   ENVIRONMENT: { argument: 'required', cut: true, create: environment },
+  FILTER_CHAIN_NAME: configured((info) => info.filterChain),
   GRPC_STATUS: { argument: 'optional', cut: false, create: grpcStatus },
   GRPC_STATUS_NUMBER: { argument: 'none', cut: false, create: () => ({ kind: 'number', read: grpcStatusOf }) },
   HOSTNAME: { argument: 'none', cut: true, create: () => constant(hostname()) },
   PATH: { argument: 'optional', cut: true, create: path },
-  PROTOCOL: plain((info) => info.protocol),
+  /** Empty where nobody knows: bytes passed through, connections refused. */
+  PROTOCOL: plain((info) => info.protocol || undefined),
   REQ: { argument: 'required', cut: true, create: (argument) => untrusted(createHeaderReader(argument, requestReader)) },
   REQUESTED_SERVER_NAME: { argument: 'none', cut: false, create: () => untrusted((stream) => stream.info.requestedServerName) },
   REQUEST_DURATION: count((info) => durationBetween(info.startMs, info.requestCompleteMs)),
@@ -94,7 +95,7 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   RESPONSE_FLAGS_LONG: plain((info) => renderLongResponseFlags(info.flags)),
   RESPONSE_TX_DURATION: count((info) => durationBetween(info.responseHeadMs, info.endMs)),
   ROUTE_NAME: configured((info) => info.routeName),
-  START_TIME: { argument: 'optional', cut: false, create: startTime },
+  START_TIME: { argument: 'optional', cut: false, create: (pattern) => time('START_TIME', pattern, (info) => info.startTimeMs) },
   UPSTREAM_CLUSTER: configured((info) => info.cluster?.name),
   UPSTREAM_CLUSTER_RAW: configured((info) => info.cluster?.name),
   UPSTREAM_HOST: upstream((host) => host),
@@ -110,6 +111,8 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   UPSTREAM_TRANSPORT_FAILURE_REASON: reason((info) => info.transportFailureReason),
   /** Istio programs no virtual clusters: missing, as in Envoy. */
   VIRTUAL_CLUSTER_NAME: plain(() => undefined),
+  ...Object.fromEntries(Object.entries(TLS_READERS).map(([name, read]) => [name, { argument: 'none', cut: false, create: () => untrusted((stream) => read(stream.info)) }])),
+  ...Object.fromEntries(Object.entries(TLS_TIMES).map(([name, read]) => [name, { argument: 'optional', cut: false, create: (pattern: string) => time(name, pattern, read) }])),
 };
 
 function unknownOperator(name: string): string {
@@ -176,15 +179,18 @@ function environment(name: string): Operator {
   return constant(process.env[name] ?? '-');
 }
 
-function startTime(pattern: string): Operator | OperatorProblem {
-  if (pattern === '') {
-    const render = createIsoTime();
-    return { kind: 'text', plain: true, read: (stream) => render(stream.info.startTimeMs) };
-  }
-  const problem = timeFormatProblem(pattern);
-  if (problem !== undefined) return { problem: `%START_TIME(${pattern})%: ${problem}` };
-  const render = createTimeFormat(toByteString(pattern));
-  return { kind: 'text', plain: isPlain(pattern), read: (stream) => render(stream.info.startTimeMs) };
+function time(name: string, pattern: string, read: (info: StreamInfo) => number | undefined): Operator | OperatorProblem {
+  const problem = pattern === '' ? undefined : timeFormatProblem(pattern);
+  if (problem !== undefined) return { problem: `%${name}(${pattern})%: ${problem}` };
+  const render = pattern === '' ? createIsoTime() : createTimeFormat(toByteString(pattern));
+  return {
+    kind: 'text',
+    plain: isPlain(pattern),
+    read: (stream) => {
+      const epochMs = read(stream.info);
+      return epochMs === undefined ? undefined : render(epochMs);
+    },
+  };
 }
 
 /** The service time is a number of ours: read from the facts, so that no response header can put text into its column. */
