@@ -22,7 +22,8 @@ export function handshakeFailure(error: NodeJS.ErrnoException, who: string): Tls
   if (!code.startsWith('ERR_SSL_')) {
     return CLOSED.has(code) ? peerGone(who) : { kind: 'protocol', reason: `TLS_error:${code}`, sentence: `TLS handshake with the ${who} failed: ${error.message}` };
   }
-  const name = code.slice('ERR_SSL_'.length);
+  // OpenSSL 3.2 renamed the alerts of SSL 3.
+  const name = code.slice('ERR_SSL_'.length).replace(/^SSL\/TLS_ALERT_/, 'SSLV3_ALERT_');
   const reason = boringReason(name);
   if (name === 'PEER_DID_NOT_RETURN_A_CERTIFICATE') {
     return { kind: 'no-certificate', reason, sentence: `no ${who} certificate: one is required and none was sent` };

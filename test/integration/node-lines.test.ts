@@ -1,5 +1,5 @@
 /**
- * The newer Node lines: what touches private parts of `net` (`proxy/base/socket.ts`), and a whole proxy, run on each. The
+ * The newer Node lines: what touches private parts of `net` and `tls` (`proxy/base/socket.ts`, `tls-socket.ts`), and a whole proxy, run on each. The
  * line that runs the other tests is not tried again.
  */
 
@@ -10,7 +10,7 @@ import t from 'tap';
 import { inTime } from '../support/scope.ts';
 
 const LINES = [22, 24, 26];
-const FILES = ['unit/proxy/codec/server-connection', 'integration/http1', 'integration/examples', 'conformance/attacks'];
+const FILES = ['unit/proxy/codec/server-connection', 'integration/http1', 'integration/tls', 'integration/examples', 'conformance/attacks'];
 const LIMIT_MS = 120_000;
 
 for (const line of LINES.filter((line) => !process.version.startsWith(`v${line}.`))) {

@@ -169,6 +169,7 @@ t.test('failures in the words of Envoy and of people', async (t) => {
     ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'protocol', 'TLS_error:|268435696:SSL routines:OPENSSL_internal:UNSUPPORTED_PROTOCOL:TLS_error_end', /no TLS version that is allowed/],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'protocol', 'TLS_error:|268436572:SSL routines:OPENSSL_internal:TLSV1_CERTIFICATE_REQUIRED:TLS_error_end', /refused with the alert certificate required$/],
     ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'protocol', 'TLS_error:|268436504:SSL routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end', /the alert unknown ca$/],
+    ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'protocol', 'TLS_error:|268436496:SSL routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE:TLS_error_end', /the alert handshake failure$/],
     ['ERR_SSL_SOMETHING_NEW', 'protocol', 'TLS_error:|268435456:SSL routines:OPENSSL_internal:SOMETHING_NEW:TLS_error_end', /something new$/],
     ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', 'no-certificate', 'TLS_error:|268435648:SSL routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end', /^no client certificate/],
     ['ECONNRESET', 'gone', 'TLS_error:connection closed during handshake', /^client closed the connection/],
