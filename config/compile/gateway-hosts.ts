@@ -1,9 +1,11 @@
 /** Virtual hosts of a gateway port: VirtualServices bound by host intersection, several of them merged (istio-api.md 2.1, 4.2). */
 
 import { originOf } from '../load/types.ts';
+import { isTls } from '../resources/server-port.ts';
 import type { RouteConfig, VirtualHostConfig } from '../runtime/route.ts';
 import type { CompileContext } from './context.ts';
 import type { GatewayServer } from './gateway-servers.ts';
+import { serverHosts, splitServerHost } from './gateway-servers.ts';
 import { intersectHosts } from './host-match.ts';
 import type { SkippedRoute } from './http-rule.ts';
 import { originAt } from './located.ts';
@@ -38,7 +40,7 @@ export function gatewayVirtualHosts(servers: readonly [GatewayServer, ...Gateway
       for (const host of hosts) addMember(draftOf(drafts, host, server), server, virtualService, routes);
     }
     // Every host of the server is redirected, with a VirtualService or without.
-    if (redirectsToHttps(server)) for (const entry of server.server.hosts) draftOf(drafts, splitHost(entry)[1], server).requireTls = true;
+    if (redirectsToHttps(server)) for (const entry of server.server.hosts) draftOf(drafts, splitServerHost(entry)[1], server).requireTls = true;
   }
   if (drafts.size === 0) return [unbound(servers[0])];
   return [...drafts.values()].map(finish).sort((a, b) => compareText(a.name, b.name));
@@ -50,19 +52,6 @@ function virtualServicesByGateway(servers: readonly GatewayServer[], { virtualSe
     for (const gateway of virtualService.gateways) byGateway.get(gateway)?.push(virtualService);
   }
   return byGateway;
-}
-
-/** Hosts of the server that VirtualServices of this namespace may bind to: `ns/host`, with `*`, `.` or no namespace at all. */
-function serverHosts({ server, namespace: own }: GatewayServer, namespace: string): readonly string[] {
-  return server.hosts.flatMap((entry) => {
-    const [owner, host] = splitHost(entry);
-    return owner === '*' || owner === namespace || (owner === '.' && own === namespace) ? [host] : [];
-  });
-}
-
-function splitHost(entry: string): readonly [namespace: string, host: string] {
-  const slash = entry.indexOf('/');
-  return slash === -1 ? ['*', entry.toLowerCase()] : [entry.slice(0, slash), entry.slice(slash + 1).toLowerCase()];
 }
 
 /** `match.port` and `match.gateways` make the routes of one VirtualService differ from server to server. */
@@ -95,8 +84,9 @@ function addMember(draft: Draft, server: GatewayServer, virtualService: Prepared
   if (redirectsToHttps(server)) draft.requireTls = true;
 }
 
+/** Plain HTTP servers only: at the others every request is secure. */
 function redirectsToHttps({ server }: GatewayServer): boolean {
-  return server.tls?.httpsRedirect === true;
+  return server.tls?.httpsRedirect === true && !isTls(server.port.protocol ?? '');
 }
 
 function finish({ host, port, members, server, requireTls: redirect }: Draft): VirtualHostConfig {

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import type { Resource } from '../load/types.ts';
 import type { GatewaySpec, Server } from '../resources/gateway.ts';
+import { isTls } from '../resources/server-port.ts';
 import type { CompileContext } from './context.ts';
 import { isBehind } from './inbound-ports.ts';
 import { selects } from './labels.ts';
@@ -23,16 +24,40 @@ export interface GatewayServer {
   readonly port: number;
 }
 
-/** Plain HTTP servers that share a port and an address make up one listener. */
+/** Plain HTTP, TLS told apart by server name (terminated or passed through), or bytes of any kind. */
+export type ServerKind = 'http' | 'tls' | 'tcp';
+
+/** Servers that share a port and an address make up one listener: plain HTTP ones, or TLS ones, or a single TCP one. */
 export interface PortGroup {
   readonly port: number;
+  /** Absent: every address. */
   readonly bind: string | undefined;
+  readonly kind: ServerKind;
   readonly servers: readonly [GatewayServer, ...GatewayServer[]];
 }
 
 /** In the order of their Gateways, oldest first. */
 export function gatewayPorts(context: CompileContext): readonly PortGroup[] {
   return portGroups(selectedServers(context), context);
+}
+
+/** `ns/host`, with `*` where no namespace is written; the host in lower case. */
+export function splitServerHost(entry: string): readonly [namespace: string, host: string] {
+  const slash = entry.indexOf('/');
+  return slash === -1 ? ['*', entry.toLowerCase()] : [entry.slice(0, slash), entry.slice(slash + 1).toLowerCase()];
+}
+
+/** Hosts of the server that VirtualServices of this namespace may bind to: `ns/host`, with `*`, `.` or no namespace at all. */
+export function serverHosts({ server, namespace: own }: GatewayServer, namespace: string): readonly string[] {
+  return server.hosts.flatMap((entry) => {
+    const [owner, host] = splitServerHost(entry);
+    return owner === '*' || owner === namespace || (owner === '.' && own === namespace) ? [host] : [];
+  });
+}
+
+/** Host names alone, without repeats: what server names (SNI) are compared with. */
+export function hostNames({ hosts }: Server): readonly string[] {
+  return [...new Set(hosts.map((entry) => splitServerHost(entry)[1]))];
 }
 
 /** Servers of every Gateway that selects the workload, oldest Gateway first, once for each port they are served on. */
@@ -54,31 +79,55 @@ function serverPorts({ port }: Server, own: readonly MeshService[]): readonly nu
   return numbers.size === 0 ? [port.number] : [...numbers];
 }
 
-/** The first server decides the protocol of a port; what conflicts is dropped (istio-api.md 4.1). */
+interface OpenGroup extends PortGroup {
+  readonly servers: [GatewayServer, ...GatewayServer[]];
+  /** Of TLS servers: who has each host. */
+  readonly owners: Map<string, GatewayServer>;
+}
+
+/** The first server decides what is spoken on a port; what conflicts with it is left out (istio-api.md 4.1). */
 function portGroups(servers: readonly GatewayServer[], context: CompileContext): readonly PortGroup[] {
-  const groups = new Map<string, GatewayServer[]>();
+  const groups = new Map<string, OpenGroup>();
   for (const server of servers) {
-    const key = `${server.port} ${server.server.bind ?? ''}`;
+    const kind = serverKind(server);
+    const bind = server.server.bind === '' ? undefined : server.server.bind;
+    // Unix sockets and UDP are not served; the analysis says so.
+    if (kind === undefined || isIP(bind ?? '0.0.0.0') === 0) continue;
+    const key = `${server.port} ${bind ?? ''}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, [server]);
-    else if (isPlainHttp(server) === isPlainHttp(group[0] as GatewayServer)) group.push(server);
-    else context.report(conflict(server, group[0] as GatewayServer));
+    if (group === undefined) groups.set(key, { port: server.port, bind, kind, servers: [server], owners: ownersOf(server) });
+    else join(group, server, kind, context);
   }
-  const plain = [...groups.values()].filter((group): group is [GatewayServer, ...GatewayServer[]] => group[0] !== undefined && isServed(group[0]));
-  return plain.map((group) => ({ port: group[0].port, bind: group[0].server.bind, servers: group }));
+  return [...groups.values()];
 }
 
-/** TLS is not terminated and unix sockets are not served; the analysis says so. */
-function isServed(server: GatewayServer): boolean {
-  return isPlainHttp(server) && isIP(server.server.bind ?? '0.0.0.0') !== 0;
+/** Undefined for UDP. */
+function serverKind({ server: { port, tls } }: GatewayServer): ServerKind | undefined {
+  const protocol = writtenProtocol(port.protocol);
+  if (protocol === undefined) return undefined;
+  if (isDeclaredHttp(protocol)) return 'http';
+  return tls !== undefined && isTls(port.protocol ?? '') ? 'tls' : 'tcp';
 }
 
-function isPlainHttp({ server }: GatewayServer): boolean {
-  const protocol = writtenProtocol(server.port.protocol);
-  return protocol !== undefined && isDeclaredHttp(protocol);
+/** HTTP joins HTTP and TLS joins TLS with hosts of its own; bytes of any kind cannot be told apart at all. */
+function join(group: OpenGroup, server: GatewayServer, kind: ServerKind, { report }: CompileContext): void {
+  const [first] = group.servers;
+  if (kind !== group.kind || kind === 'tcp') {
+    report(problemAt(below(server.place, 'port'), 'warning', `port ${server.port} is already served as ${first.server.port.protocol ?? ''} by ${first.place.source.resource}; this server is left out`));
+    return;
+  }
+  if (kind === 'tls') {
+    const repeated = hostNames(server.server).filter((host) => group.owners.has(host));
+    const [host] = repeated;
+    if (host !== undefined) {
+      report(problemAt(below(server.place, 'hosts'), 'warning', `${repeated.join(', ')} on port ${server.port} is already served with TLS by ${group.owners.get(host)?.place.source.resource ?? ''}; this server is left out`));
+      return;
+    }
+    for (const name of hostNames(server.server)) group.owners.set(name, server);
+  }
+  group.servers.push(server);
 }
 
-function conflict(dropped: GatewayServer, kept: GatewayServer) {
-  const { resource } = kept.place.source;
-  return problemAt(below(dropped.place, 'port'), 'warning', `port ${dropped.port} is already served as ${kept.server.port.protocol ?? ''} by ${resource}; this server is left out`);
+function ownersOf(server: GatewayServer): Map<string, GatewayServer> {
+  return new Map(hostNames(server.server).map((host) => [host, server]));
 }

@@ -36,6 +36,8 @@ export interface MeshSettings {
   readonly destinationRuleExportTo: readonly string[];
   readonly pathNormalization: HttpListenerConfig['pathNormalization'];
   readonly numTrustedProxies: number;
+  /** Connections to a gateway begin with a PROXY protocol header. */
+  readonly gatewayProxyProtocol: boolean;
   /** Where a value of the mesh configuration stands; undefined where the snapshot has none or does not say it. */
   placeOf(...path: Path): Place | undefined;
 }
@@ -73,6 +75,7 @@ export function meshSettings(meshConfig: Resource<MeshConfigSpec> | undefined): 
     destinationRuleExportTo: spec.defaultDestinationRuleExportTo ?? EVERYWHERE,
     pathNormalization: pathNormalization(spec.pathNormalization?.normalization),
     numTrustedProxies: spec.defaultConfig?.gatewayTopology?.numTrustedProxies ?? 0,
+    gatewayProxyProtocol: spec.defaultConfig?.gatewayTopology?.proxyProtocol !== undefined,
     placeOf: (...path) => (meshConfig === undefined || !isSet(spec, path) ? undefined : { source: meshConfig.source, path }),
   };
 }

@@ -63,6 +63,17 @@ export function listenerName(address: string, port: number): string {
   return `${address}_${port}`;
 }
 
+/** `https.8443.https-shop.shop.default`: each server that terminates TLS has a table of its own, port and Gateway as Istio names them. */
+export function tlsGatewayTable(port: number, portName: string, gateway: string): string {
+  const [namespace = '', name = ''] = gateway.split('/');
+  return `https.${port}.${portName}.${name}.${namespace}`;
+}
+
+/** `outbound_.9080_.v1_.reviews.default.svc.cluster.local`: the server name by which a sidecar asks for a cluster, and the cluster that AUTO_PASSTHROUGH sends it to. */
+export function sniCluster(port: number, subset: string, host: string): string {
+  return `outbound_.${port}_.${subset}_.${host}`;
+}
+
 /** `http.8080`; a server bound to one address has its own table. */
 export function gatewayTable(port: number, bind: string | undefined): string {
   return bind === undefined ? `http.${port}` : `http.${port}.${bind}`;

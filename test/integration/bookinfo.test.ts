@@ -72,9 +72,9 @@ t.test('a sidecar with each networking file', { skip }, async (t) => {
     row('virtual-service-all-v1 without its DestinationRules', [networking('virtual-service-all-v1')], [
       [to('reviews'), { status: 503, text: '', log: { response_flags: 'NC', response_code_details: 'cluster_not_found' } }],
     ]),
-    row('virtual-service-all-v1 with destination-rule-all-mtls: plain text to pods without a sidecar', [networking('destination-rule-all-mtls'), networking('virtual-service-all-v1')], everyone('reviews', 'reviews-v1'), {
-      warns: [/destination-rule|DestinationRule default\/reviews: spec\.trafficPolicy\.tls: warning: .*plain text/],
-    }),
+    row('virtual-service-all-v1 with destination-rule-all-mtls: mutual TLS needs a certificate', [networking('destination-rule-all-mtls'), networking('virtual-service-all-v1')], [
+      [to('reviews'), { status: 503, log: { response_flags: 'URX,UF', upstream_cluster: 'outbound|9080|v1|reviews.default.svc.cluster.local' } }],
+    ]),
     row('destination-rule-reviews', [networking('destination-rule-reviews'), networking('virtual-service-reviews-v3')], everyone('reviews', 'reviews-v3')),
     row('virtual-service-reviews-test-v2', [rules, networking('virtual-service-reviews-test-v2')], [
       [to('reviews'), 'reviews-v1'],
@@ -100,9 +100,6 @@ t.test('a sidecar with each networking file', { skip }, async (t) => {
         [to('ratings'), { status: 503, text: 'no healthy upstream', log: { response_flags: 'UH', upstream_cluster: 'outbound|9080|v2|ratings.default.svc.cluster.local' } }],
       ],
     },
-    row('egress-rule-google-apis: TLS is asked for, so nothing goes out in plain text', [networking('egress-rule-google-apis')], [
-      [{ host: 'www.googleapis.com', path: '/books/v1' }, { status: 503, log: { upstream_cluster: 'outbound|443||www.googleapis.com', upstream_host: null } }],
-    ], { warns: [/DestinationRule default\/originate-tls-for-googleapis: spec\.trafficPolicy\.portLevelSettings\[0\]\.tls: warning: /] }),
     row('gateway files change nothing at a sidecar', [rules, networking('bookinfo-gateway'), networking('certmanager-gateway')], [
       [to('productpage'), 'productpage-v1'],
       [{ host: 'productpage:9080', path: '/elsewhere' }, 'productpage-v1'],
