@@ -44,8 +44,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'proxy/main.ts': EVERYTHING,
 };
 
-/** Libraries of the product, each with the only place that may import it. None is on the data path but re2js, which decides what a regex may be. */
+/** Libraries of the product, each with the only place that may import it. None is on the data path but re2js, which decides what a regex may be, and koffi, asked once a redirected connection. */
 const LIBRARIES: Readonly<Record<string, string>> = {
+  koffi: 'proxy/listener/original-destination.ts',
   '@peculiar/x509': 'proxy/identity/local-ca.ts',
   'prom-client': 'proxy/telemetry/metrics/prometheus.ts',
   re2js: 'proxy/base/re2.ts',

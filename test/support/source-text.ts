@@ -38,7 +38,7 @@ function parse(root: string, file: string): SourceFile {
 /** Import words are found in the code, their module names then read from the text at the same position. */
 function specifiers(text: string, code: string): string[] {
   const found: string[] = [];
-  for (const match of code.matchAll(/\b(?:from|import)\s*\(?\s*(['"])/g)) {
+  for (const match of code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])/g)) {
     const start = match.index + match[0].length;
     found.push(text.slice(start, text.indexOf(match[1] as string, start)));
   }
