@@ -81,7 +81,7 @@ export class TcpProxy {
   }
 
   #target(cluster: Cluster, facts: ConnectionFacts): TunnelTarget {
-    const { hashBySourceIp, idleTimeoutMs, maxConnectAttempts } = this.route;
+    const { hashBySourceIp, idleTimeoutMs, maxConnectAttempts, tunnel } = this.route;
     const asked = facts.originalDestination;
     const hashKey = hashBySourceIp === true ? facts.remoteIp : undefined;
     const { proxyProtocol } = cluster.config;
@@ -90,6 +90,7 @@ export class TcpProxy {
       pick: (tried) => (cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick({ tried, hashKey })),
       isOwn: cluster.usesOriginalDestination ? this.#deps.isOwnListener : () => false,
       maxConnectAttempts,
+      connectTo: tunnel?.authority,
       idleTimeoutMs,
       preamble: proxyProtocol === undefined ? undefined : proxyHeader(proxyProtocol, facts),
     };

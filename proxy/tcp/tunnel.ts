@@ -12,6 +12,7 @@ import type { Cluster } from '../upstream/cluster.ts';
 import { connect, loopbackSix, type ConnectFailure, type IsOwnListener } from '../upstream/connector.ts';
 import type { Host } from '../upstream/host.ts';
 import { poolSettingsOf } from '../upstream/pool-settings.ts';
+import { ConnectHandshake } from './connect-handshake.ts';
 import { Relay } from './relay.ts';
 
 export interface TunnelTarget {
@@ -26,6 +27,8 @@ export interface TunnelTarget {
   readonly idleTimeoutMs?: number | undefined;
   /** Sent before anything else on the upstream connection (PROXY protocol). */
   readonly preamble?: Buffer | undefined;
+  /** `host:port` that the host is asked by CONNECT to lead to. */
+  readonly connectTo?: string | undefined;
 }
 
 export interface TunnelOutcome {
@@ -57,6 +60,8 @@ export class Tunnel {
   readonly #endsMs: number;
   readonly #tried: Host[] = [];
   #cancelConnect: (() => void) | undefined;
+  /** While the host is asked by CONNECT. */
+  #handshake: ConnectHandshake | undefined;
   #upstream: Socket | undefined;
   #up: Relay | undefined;
   #down: Relay | undefined;
@@ -136,7 +141,7 @@ export class Tunnel {
     host.stats.cxTotal++;
     host.stats.cxActive++;
     this.#cancelConnect = connect({ address, port, timeoutMs: connectTimeoutMs, keepAlive, isOwn, localAddress, preamble: this.#target.preamble, tls: host.tls(undefined, 'tcp') }, this.#clock, {
-      onConnect: (socket, security) => this.#adopt(socket, host, security),
+      onConnect: (socket, security) => this.#onConnect(socket, host, security),
       onFailure: (failure) => this.#onConnectFailure(host, failure),
       onRead: (bytes, length) => this.#relayDown(bytes, length),
     });
@@ -145,6 +150,7 @@ export class Tunnel {
   #onConnectFailure(host: Host, failure: ConnectFailure): void {
     this.#clock.tick();
     this.#cancelConnect = undefined;
+    this.#upstream = undefined;
     const { stats, outlier } = this.#cluster;
     this.#countClosed(host);
     stats.upstreamCxConnectFail++;
@@ -160,13 +166,35 @@ export class Tunnel {
     this.#finish(ResponseFlag.UpstreamConnectionFailure | ResponseFlag.ConnectAttemptsExceeded, failure.reason);
   }
 
-  #adopt(socket: Socket, host: Host, security: ConnectionSecurity | undefined): void {
+  #onConnect(socket: Socket, host: Host, security: ConnectionSecurity | undefined): void {
     this.#clock.tick();
     this.#cancelConnect = undefined;
-    this.#upstream = socket;
-    this.#activeMs = this.#clock.now();
     this.#upstreamLocalAddress = joinAddress(socket);
     this.#upstreamSecurity = security;
+    const { connectTo } = this.#target;
+    if (connectTo === undefined) this.#adopt(socket, host);
+    else this.#ask(socket, host, connectTo);
+  }
+
+  /** The tunnel leads through the host to elsewhere: it begins with the host's consent. */
+  #ask(socket: Socket, host: Host, authority: string): void {
+    this.#upstream = socket;
+    this.#handshake = new ConnectHandshake(socket, { authority, limitMs: this.#cluster.config.connectTimeoutMs }, this.#clock, {
+      onOpen: (rest) => {
+        this.#handshake = undefined;
+        this.#adopt(socket, host);
+        if (rest.length > 0) this.#down?.send(rest);
+      },
+      onRefused: (reason) => {
+        this.#handshake = undefined;
+        this.#onConnectFailure(host, { kind: 'remote_connection_failure', reason });
+      },
+    });
+  }
+
+  #adopt(socket: Socket, host: Host): void {
+    this.#upstream = socket;
+    this.#activeMs = this.#clock.now();
     this.#cluster.outlier?.onTunnel(host);
     const events = { onDrain: () => this.#onDrain(), onFlushed: () => this.#onFlushed() };
     this.#up = new Relay(this.#downstream, socket, events);
@@ -182,7 +210,8 @@ export class Tunnel {
   #relayDown(bytes: Buffer, length: number): void {
     this.#clock.tick();
     this.#activeMs = this.#clock.now();
-    this.#down?.relay(bytes, length);
+    if (this.#handshake === undefined) this.#down?.relay(bytes, length);
+    else this.#handshake.onRead(bytes, length);
   }
 
   #onDrain(): void {
@@ -219,6 +248,7 @@ export class Tunnel {
     const host = this.#tried.at(-1);
     const connected = this.#upstream !== undefined || this.#cancelConnect !== undefined;
     this.#cancelConnect?.();
+    this.#handshake?.cancel();
     this.#upstream?.destroy();
     this.#downstream.destroy();
     if (connected && host !== undefined) this.#countClosed(host);

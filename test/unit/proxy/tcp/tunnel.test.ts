@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import type { ConnectionPoolConfig } from '../../../../config/runtime/cluster.ts';
 import { createEventClock } from '../../../../proxy/base/event-clock.ts';
 import { renderResponseFlags } from '../../../../proxy/stream/response-flags.ts';
-import { Tunnel, type TunnelOutcome } from '../../../../proxy/tcp/tunnel.ts';
+import { Tunnel, type TunnelOutcome, type TunnelTarget } from '../../../../proxy/tcp/tunnel.ts';
 import { Cluster } from '../../../../proxy/upstream/cluster.ts';
 import { TestClock } from '../../../support/clock.ts';
 import { clusterOf } from '../../../support/data-path.ts';
@@ -43,14 +43,14 @@ class Scene {
   }
 
   /** A client whose connection is passed on, with `first` as its first bytes. */
-  async open(first: string, port: number = this.far.port): Promise<Opened> {
+  async open(first: string, port: number = this.far.port, more: Partial<TunnelTarget> = {}): Promise<Opened> {
     const accepted = once(this.#near, 'connection') as Promise<[Socket]>;
     const socket = connect({ port: portOf(this.#near), host: '127.0.0.1', allowHalfOpen: true });
     const client = new RawSocket(socket);
     this.#t.teardown(() => socket.destroy());
     const [downstream] = await accepted;
     const outcomes: TunnelOutcome[] = [];
-    const tunnel = new Tunnel(downstream, { cluster: this.cluster, pick: () => this.cluster.pickOriginal('127.0.0.1', port), isOwn: () => false }, this.#eventClock, (ended) => outcomes.push(ended));
+    const tunnel = new Tunnel(downstream, { cluster: this.cluster, pick: () => this.cluster.pickOriginal('127.0.0.1', port), isOwn: () => false, ...more }, this.#eventClock, (ended) => outcomes.push(ended));
     downstream.on('data', (bytes: Buffer) => {
       this.#eventClock.tick();
       tunnel.onBytes(bytes, 0, bytes.length);
@@ -185,4 +185,61 @@ t.test('a connect that fails is told as in Envoy, and holds no permit', async (t
   t.strictSame(flagsOf(slow), ['UF,URX'], 'at the connect timeout');
   t.match(scene.cluster.stats, { upstreamCxConnectFail: 2, upstreamCxConnectTimeout: 1, upstreamCxTotal: 2, upstreamCxActive: 0 });
   t.equal(scene.cluster.breaker.connections, 0);
+});
+
+t.test('connects are tried as often as the route allows, each at another host', async (t) => {
+  const scene = await sceneOf(t);
+  const dead = await listening(t, () => {});
+  const deadPort = portOf(dead);
+  await new Promise((resolve) => dead.close(resolve));
+  const ports = [deadPort, scene.far.port];
+  const pick: TunnelTarget['pick'] = (tried) => scene.cluster.pickOriginal('127.0.0.1', ports[tried.length] as number);
+  const opened = await scene.open('hello', 0, { pick, maxConnectAttempts: 2 });
+  await scene.through('hello');
+  opened.client.end();
+  (await scene.through('hello')).end();
+  await eventually(() => opened.outcomes.length > 0, 'its end');
+  t.match(opened.outcomes, [{ flags: 0, bytesReceived: 5, host: { address: `127.0.0.1:${scene.far.port}` } }]);
+  t.match(scene.cluster.stats, { upstreamCxConnectFail: 1, upstreamCxTotal: 2, upstreamCxActive: 0 });
+
+  const none = await scene.open('nowhere', 0, { pick: () => undefined });
+  t.strictSame(flagsOf(none), ['UH']);
+  t.equal(scene.cluster.breaker.connections, 0);
+});
+
+t.test('a tunnel through the host begins with its consent', async (t) => {
+  const scene = await sceneOf(t);
+  const opened = await scene.open('hello', scene.far.port, { connectTo: 'db.example:5432' });
+  const asked = await scene.through('CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n');
+  t.notMatch(asked.text, 'hello', 'nothing before the answer');
+  asked.send('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nready');
+  await opened.client.until('ready');
+  await asked.until('hello');
+
+  const refused = await scene.open('again', scene.far.port, { connectTo: 'secret.example:1' });
+  (await scene.through('CONNECT secret')).send('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+  await eventually(() => refused.outcomes.length > 0, 'the refusal');
+  t.match(refused.outcomes, [{ failureReason: 'CONNECT was answered 407', bytesSent: 0 }]);
+  t.strictSame(flagsOf(refused), ['UF,URX']);
+
+  const slow = await scene.open('wait', scene.far.port, { connectTo: 'slow.example:1' });
+  await scene.through('CONNECT slow');
+  scene.clock.advance(10_000);
+  t.match(slow.outcomes, [{ failureReason: 'CONNECT was not answered in time' }]);
+  opened.client.reset();
+  await eventually(() => opened.outcomes.length > 0, 'the end of the first');
+  t.match([scene.cluster.breaker.connections, scene.cluster.stats.upstreamCxActive], [0, 0]);
+});
+
+t.test('the last bytes reach a slow reader after both sides have ended', async (t) => {
+  const scene = await sceneOf(t);
+  const opened = await scene.open('give');
+  const far = await scene.through('give');
+  opened.client.end();
+  const bytes = 8 * 1024 * 1024;
+  far.send('x'.repeat(bytes));
+  far.end();
+  await eventually(() => opened.client.bytesReceived === bytes, 'all of it');
+  await eventually(() => opened.outcomes.length > 0, 'its end');
+  t.match(opened.outcomes, [{ bytesSent: bytes, flags: 0 }]);
 });
