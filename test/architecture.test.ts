@@ -64,7 +64,7 @@ const BANNED: readonly { readonly what: string; readonly pattern: RegExp; readon
   { what: 'ends the process', pattern: /\bprocess\.(?:exit|abort)\s*\(/, allowed: ['proxy/main.ts'] },
   { what: 'uses console', pattern: /\bconsole\s*\./ },
   { what: 'says any', pattern: /(?:[:<|,]\s*|\bas\s+|\bextends\s+)any\b(?!\s*:)/ },
-  { what: 'casts through unknown', pattern: /\bas\s+unknown\s+as\b/, allowed: ['proxy/base/socket.ts', 'proxy/base/tls-socket.ts'] },
+  { what: 'casts through unknown', pattern: /\bas\s+unknown\s+as\b/, allowed: ['proxy/base/socket.ts', 'proxy/base/tls-socket.ts', 'proxy/base/own-read-buffer.ts'] },
   { what: 'declares an enum or a namespace', pattern: /^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?(?:enum|namespace)\s+\w+/m },
   { what: 'exports a default', pattern: /\bexport\s+default\b/ },
 ];

@@ -95,6 +95,7 @@ export class Host implements UpstreamHostView {
   /** What secures a connection to it; undefined: plain text. */
   tls(host: string | undefined, protocol: UpstreamProtocol): UpstreamTls | undefined {
     const { settings, stats } = this.#deps;
+    if (settings.tls === undefined && settings.requiresTls) throw new TypeError(`${this.address} is to be reached over TLS, and nothing here can make it`);
     return settings.tls === undefined ? undefined : tlsTo(this.endpoint, settings.tls, stats, { host, protocol });
   }
 

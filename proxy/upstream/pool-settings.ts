@@ -20,6 +20,8 @@ export interface PoolSettings {
   isOwn: IsOwnListener | undefined;
   /** Secures connections, where the endpoint is to be reached so; undefined: all in plain text. */
   tls: ClientTls | undefined;
+  /** Whatever happens, nothing is sent in plain text. */
+  requiresTls: boolean;
   /** Requests for different hosts must not share a connection: each has its own server name or expected certificate. */
   poolsByHost: boolean;
   /** Connections begin with the address of one downstream connection, and so are for its requests alone. */
@@ -44,6 +46,7 @@ export function poolSettingsOf(config: ClusterConfig, { isOwn, tls }: PoolDeps):
     keepAlive: pool?.tcpKeepalive,
     isOwn,
     tls,
+    requiresTls: !['DISABLE', 'AUTO'].includes(config.tls.mode),
     poolsByHost: tls !== undefined && dependsOnHost(tls.config),
     proxyProtocol: config.proxyProtocol,
     fromLoopbackSix: config.fromLoopbackSix === true,

@@ -125,7 +125,7 @@ class Hosts {
 
   constructor(peers: readonly Peer[], limits: ConnectionPoolConfig = {}, settings: Partial<PoolSettings> = {}) {
     this.breaker = new CircuitBreaker(limits, this.clock);
-    this.settings = { connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 0, maxRequestsPerConnection: Infinity, maxDurationMs: Infinity, keepAlive: undefined, isOwn: undefined, tls: undefined, poolsByHost: false, proxyProtocol: undefined, fromLoopbackSix: false, ...settings };
+    this.settings = { connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 0, maxRequestsPerConnection: Infinity, maxDurationMs: Infinity, keepAlive: undefined, isOwn: undefined, tls: undefined, requiresTls: false, poolsByHost: false, proxyProtocol: undefined, fromLoopbackSix: false, ...settings };
     this.peers = peers;
     this.pools = peers.map(({ port }) => new Http1Pool({ address: '127.0.0.1', port }, this.settings, this.#eventClock, { cluster: this.stats, host: new HostStats() }, this.breaker));
   }
