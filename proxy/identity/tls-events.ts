@@ -24,7 +24,7 @@ export interface TlsFailure {
    * The last four are refusals of the peer's certificate.
    */
   readonly kind: 'secret-not-ready' | 'timeout' | 'gone' | 'protocol' | 'no-certificate' | 'untrusted' | 'san' | 'hash';
-  /** Envoy's words, for DOWNSTREAM_/UPSTREAM_TRANSPORT_FAILURE_REASON: `TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end`. */
+  /** Envoy's words, for DOWNSTREAM_/UPSTREAM_TRANSPORT_FAILURE_REASON: `TLS_error:|268435612:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end`. Empty where the peer just left. */
   readonly reason: string;
   /** One plain sentence for the process log, saying which check failed: `certificate of spiffe://… expired at 2026-01-01T00:00:00Z`. */
   readonly sentence: string;

@@ -9,11 +9,11 @@ export function secretNotReady(which: string): TlsFailure {
 }
 
 export function handshakeTimeout(seconds: number): TlsFailure {
-  return { kind: 'timeout', reason: 'TLS_error:handshake timeout', sentence: `TLS handshake was not over after ${seconds} s` };
+  return { kind: 'timeout', reason: 'connect timeout', sentence: `TLS handshake was not over after ${seconds} s` };
 }
 
 export function peerGone(who: string): TlsFailure {
-  return { kind: 'gone', reason: 'TLS_error:connection closed during handshake', sentence: `${who} closed the connection during the TLS handshake` };
+  return { kind: 'gone', reason: '', sentence: `${who} closed the connection during the TLS handshake` };
 }
 
 /** Of an error that node:tls reports before the handshake is over. */
@@ -24,17 +24,18 @@ export function handshakeFailure(error: NodeJS.ErrnoException, who: string): Tls
   }
   // OpenSSL 3.2 renamed the alerts of SSL 3.
   const name = code.slice('ERR_SSL_'.length).replace(/^SSL\/TLS_ALERT_/, 'SSLV3_ALERT_');
-  const reason = boringReason(name);
-  if (name === 'PEER_DID_NOT_RETURN_A_CERTIFICATE') {
-    return { kind: 'no-certificate', reason, sentence: `no ${who} certificate: one is required and none was sent` };
-  }
-  return { kind: 'protocol', reason, sentence: `TLS handshake with the ${who} failed: ${plainWords(name, who)}` };
+  if (name === 'PEER_DID_NOT_RETURN_A_CERTIFICATE') return noCertificate(who);
+  return { kind: 'protocol', reason: boringReason(name), sentence: `TLS handshake with the ${who} failed: ${plainWords(name, who)}` };
 }
 
-/** A certificate that was refused after it had been received; `detail` as Envoy words it. */
-export function verifyFailed(kind: 'no-certificate' | 'untrusted' | 'san' | 'hash', detail: string, sentence: string): TlsFailure {
-  if (kind === 'no-certificate') return { kind, reason: boringReason('PEER_DID_NOT_RETURN_A_CERTIFICATE'), sentence };
-  return { kind, reason: `TLS_error:|${LIBRARY + 125}:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: ${detail}:TLS_error_end`, sentence };
+/** A certificate is required, and the peer showed none. */
+export function noCertificate(who: string): TlsFailure {
+  return { kind: 'no-certificate', reason: boringReason('PEER_DID_NOT_RETURN_A_CERTIFICATE', ':peer did not provide required client certificate'), sentence: `no ${who} certificate: one is required and none was sent` };
+}
+
+/** A certificate that was refused; `detail` as Envoy words it. */
+export function verifyFailed(kind: 'untrusted' | 'san' | 'hash', detail: string, sentence: string): TlsFailure {
+  return { kind, reason: boringReason('CERTIFICATE_VERIFY_FAILED', `:verify cert failed: ${detail}`), sentence };
 }
 
 /** Counted as Envoy does: refused certificates are no connection errors, and a peer that just left is none either. */
@@ -124,10 +125,11 @@ const RENAMED: Readonly<Record<string, string>> = {
   NO_SUITABLE_KEY_SHARE: 'NO_SHARED_GROUP',
 };
 
-function boringReason(name: string): string {
+/** `detail` begins with a colon. */
+function boringReason(name: string, detail = ''): string {
   const known = RENAMED[name] ?? name;
   const number = REASONS[known];
-  return `TLS_error:|${number === undefined ? LIBRARY : LIBRARY + number}:SSL routines:OPENSSL_internal:${known}:TLS_error_end`;
+  return `TLS_error:|${number === undefined ? LIBRARY : LIBRARY + number}:SSL routines:OPENSSL_internal:${known}${detail}:TLS_error_end`;
 }
 
 const ALERT = /^(?:SSLV3|TLSV1|TLSV13)_ALERT_(.+)$/;

@@ -4,7 +4,7 @@ import { hasOneOf, isFor } from './name-match.ts';
 import { certificateName, type CertificateFacts } from './peer.ts';
 import { trustDomainOf } from './spiffe.ts';
 import type { TlsFailure } from './tls-events.ts';
-import { verifyFailed } from './tls-failure.ts';
+import { noCertificate, verifyFailed } from './tls-failure.ts';
 
 export interface PeerRules {
   /** Word for the peer in sentences. */
@@ -25,7 +25,7 @@ export interface PeerRules {
 
 /** `chainError`: OpenSSL's verdict on the chain. `now`: seconds since the epoch. Undefined: let in. */
 export function refusePeer(rules: PeerRules, peer: CertificateFacts | undefined, chainError: string | undefined, now: number): TlsFailure | undefined {
-  if (peer === undefined) return rules.required ? verifyFailed('no-certificate', '', `no ${rules.who} certificate: one is required and none was sent`) : undefined;
+  if (peer === undefined) return rules.required ? noCertificate(rules.who) : undefined;
   return (rules.chain ? refuseChain(rules, peer, chainError, now) : undefined) ?? refuseTrustDomain(rules, peer) ?? refuseNames(rules, peer) ?? refuseHashes(rules, peer);
 }
 
@@ -33,11 +33,11 @@ export function refusePeer(rules: PeerRules, peer: CertificateFacts | undefined,
 function refuseChain({ who }: PeerRules, peer: CertificateFacts, chainError: string | undefined, now: number): TlsFailure | undefined {
   const of = `${who} certificate of ${certificateName(peer)}`;
   if (chainError !== undefined && chainError !== 'CERT_HAS_EXPIRED') {
-    return verifyFailed('untrusted', `X509_verify_cert: certificate verification error: ${CHAIN_ENVOY[chainError] ?? words(chainError)}`, chainSentence(of, peer, chainError));
+    return verifyFailed('untrusted', `${AT_LEAF}${CHAIN_ENVOY[chainError] ?? words(chainError)}`, chainSentence(of, peer, chainError));
   }
   if (chainError === undefined && now < peer.validTo) return undefined;
   const expired = now >= peer.validTo ? `${of} expired at ${isoTime(peer.validTo)}` : `${of}: a certificate between it and its authority (issuer ${peer.issuer}) has expired`;
-  return verifyFailed('untrusted', 'X509_verify_cert: certificate verification error at depth 0: certificate has expired', expired);
+  return verifyFailed('untrusted', `${AT_LEAF}certificate has expired`, expired);
 }
 
 function chainSentence(of: string, peer: CertificateFacts, chainError: string): string {
@@ -76,7 +76,7 @@ function refuseTrustDomain({ trustDomains, who }: PeerRules, peer: CertificateFa
 }
 
 function refuseNames({ subjectAltNames, host, who }: PeerRules, peer: CertificateFacts): TlsFailure | undefined {
-  const detail = 'verify SAN list';
+  const detail = `SAN matcher, certificate SANs are [${[...peer.uris, ...peer.dns, ...peer.ips].join(', ')}]`;
   if (subjectAltNames !== undefined && !hasOneOf(peer, subjectAltNames)) {
     return verifyFailed('san', detail, `wrong subject alternative name in the ${who} certificate: got ${names(peer)}, wanted one of ${list(subjectAltNames)}`);
   }
@@ -92,6 +92,9 @@ function refuseHashes({ publicKeyHashes = [], certificateHashes = [], who }: Pee
   if (publicKeyHashes.includes(peer.publicKeyHash) || wanted.includes(peer.fingerprint)) return undefined;
   return verifyFailed('hash', 'cert hash and spki', `${who} certificate of ${certificateName(peer)} has none of the configured hashes: got SHA-256 ${peer.fingerprint}, public key ${peer.publicKeyHash}`);
 }
+
+/** Node does not tell at which depth; it is the leaf almost always. */
+const AT_LEAF = 'X509_verify_cert: certificate verification error at depth 0: ';
 
 /** How BoringSSL words what is not just its name. */
 const CHAIN_ENVOY: Readonly<Record<string, string>> = {
