@@ -75,7 +75,7 @@ function written(tls: Located<ClientTlsSettings>, cluster: SecuredCluster, input
     input.report(problemAt(below(tls, 'credentialName'), 'warning', 'a sidecar uses credentialName only in a rule with a workloadSelector: these TLS settings are dropped, as in Istio, and connections are in plain text'));
     return { mode: 'DISABLE', origin };
   }
-  if (isConfigMap(credentialName)) input.report(problemAt(below(tls, 'credentialName'), 'warning', 'authorities in a ConfigMap are not read by this version; use a Secret or caCertificates'));
+  if (mode === 'MUTUAL' && isConfigMap(credentialName)) input.report(problemAt(below(tls, 'credentialName'), 'warning', 'a ConfigMap holds authorities only: there is no certificate to show, and connections fail; use a Secret'));
   return oneSided(mode, origin, tls.value, cluster, input);
 }
 

@@ -20,6 +20,7 @@ import { outboundParts } from './outbound.ts';
 import { peerAuthentications } from './peer-authentication.ts';
 import { defaultRetries } from './retry.ts';
 import { createReuse } from './reuse.ts';
+import { usedSecrets } from './secrets.ts';
 import { meshServices } from './services.ts';
 import type { ScopeInput } from './sidecar-scope.ts';
 import { sidecarScope } from './sidecar-scope.ts';
@@ -55,7 +56,8 @@ interface CompileExtras {
 function compileParts(snapshot: Snapshot, node: NodeOptions, { previous, trace }: CompileExtras): Compilation {
   const problems: Problem[] = [];
   const context = { ...createContext(snapshot, node), reuse: createReuse(previous), trace, report: (problem: Problem) => void problems.push(problem) };
-  const sides = node.mode === 'gateway' ? [gatewayParts(context)] : sidecarParts(context);
+  const parts = node.mode === 'gateway' ? [gatewayParts(context)] : sidecarParts(context);
+  const sides = [...parts, { listeners: [], tables: [], clusters: [], secrets: usedSecrets(parts, context) }];
   const config = assembleConfig({ node: nodeConfig(node, renderLocality(context.place.locality)), telemetry: telemetryConfig(snapshot.meshConfig), sides }, previous);
   return { config, problems };
 }

@@ -2,10 +2,12 @@
 
 import type { SecretReference } from '../runtime/tls.ts';
 
-const SECRET = 'kubernetes://';
-const CONFIG_MAP = 'configmap://';
+/** `kubernetes://NAMESPACE/NAME` */
+export const SECRET = 'kubernetes://';
+/** `configmap://NAMESPACE/NAME`: authorities only. */
+export const CONFIG_MAP = 'configmap://';
 
-/** `kubernetes://NAMESPACE/NAME`: always of the proxy's own namespace, whatever a written one says. */
+/** `kubernetes://NAMESPACE/NAME`: always of the proxy's own namespace, whatever a written one says; a ConfigMap is of the namespace it names. */
 export function secretReference(credentialName: string, namespace: string): SecretReference {
   return { kind: 'secret', name: secretName(credentialName, namespace) };
 }

@@ -2,6 +2,7 @@
 
 import type { Finding, Path } from '../resources/finding.ts';
 import { renderPath } from '../resources/finding.ts';
+import { holdsAuthorities } from '../resources/config-map.ts';
 import type { BodyOf, CollectionName } from '../resources/index.ts';
 import { collections } from '../resources/index.ts';
 import type { MeshConfigSpec } from '../resources/mesh-config.ts';
@@ -95,9 +96,8 @@ class DocumentCollector implements ParsedDocument {
     const recognised = recognise(apiVersion, kind);
     switch (recognised.kind) {
       case 'collection':
+        if (recognised.name === 'configMaps') return this.#configMap(document, base);
         return this.#collect(document, base, recognised.name);
-      case 'config-map':
-        return isMeshConfigMap(document) ? this.#meshConfig(document, base) : this.#skip(kind);
       case 'skipped':
         this.#skip(recognised.name);
         if (recognised.warning === undefined) return;
@@ -120,6 +120,11 @@ class DocumentCollector implements ParsedDocument {
     for (const finding of findings) this.#problem(label, base, finding);
     if (metadata === undefined || body === undefined) return;
     this.resources.push({ collection, kind: parser.kind, metadata, body, base, position: this.#position(base, false) } as ParsedResource);
+  }
+
+  #configMap(document: Readonly<Record<string, unknown>>, base: Path): void {
+    if (isMeshConfigMap(document)) return this.#meshConfig(document, base);
+    return holdsAuthorities(document) ? this.#collect(document, base, 'configMaps') : this.#skip('ConfigMap');
   }
 
   #meshConfig(document: Readonly<Record<string, unknown>>, base: Path): void {

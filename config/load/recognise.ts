@@ -7,7 +7,6 @@ import { suggest } from '../resources/suggest.ts';
 
 export type Recognised =
   | { readonly kind: 'collection'; readonly name: CollectionName }
-  | { readonly kind: 'config-map' }
   /** Counted under this name; `warning` says what to use instead. */
   | { readonly kind: 'skipped'; readonly name: string; readonly warning?: string }
   | { readonly kind: 'mistake'; readonly path: Path; readonly message: string };
@@ -15,7 +14,7 @@ export type Recognised =
 const byKind: ReadonlyMap<string, CollectionName> = new Map(collectionNames.map((name) => [collections[name].kind, name]));
 const ourGroups: ReadonlySet<string> = new Set(collectionNames.flatMap((name) => collections[name].apiVersions.map(groupOf)));
 /** What may have been meant. A Node is not written by hand, and many a name begins like it. */
-const ourKinds: readonly string[] = [...[...byKind.keys()].filter((kind) => kind !== 'Node'), 'ConfigMap'];
+const ourKinds: readonly string[] = [...[...byKind.keys()].filter((kind) => kind !== 'Node')];
 
 /** Real kinds of groups that hold ours too, so that a near miss of ours is told from them. */
 const otherKinds: ReadonlySet<string> = new Set(['EnvoyFilter', 'Event', 'Binding', 'ServiceAccount', 'PodTemplate', 'LimitRange', 'ResourceQuota', 'ComponentStatus', 'PersistentVolume', 'PersistentVolumeClaim', 'ReplicationController']);
@@ -27,7 +26,6 @@ export function recognise(apiVersion: string, kind: string): Recognised {
   const group = groupOf(apiVersion);
   const name = byKind.get(kind);
   if (name !== undefined) return knownKind(name, apiVersion, group);
-  if (kind === 'ConfigMap' && group === '') return { kind: 'config-map' };
   if (kind === 'EnvoyFilter') return { kind: 'skipped', name: kind, warning: envoyFilterAdvice };
   return unknownKind(kind, group);
 }

@@ -2,6 +2,7 @@
 
 import type { Origin } from '../runtime/origin.ts';
 import type { AuthorizationPolicySpec } from '../resources/authorization-policy.ts';
+import type { ConfigMapBody } from '../resources/config-map.ts';
 import type { DestinationRuleSpec } from '../resources/destination-rule.ts';
 import type { EndpointSliceBody, EndpointsBody } from '../resources/endpoint-slice.ts';
 import type { GatewaySpec } from '../resources/gateway.ts';
@@ -70,6 +71,8 @@ export interface Snapshot {
   /** Name and labels only: where Pods are. */
   readonly nodes: readonly Resource<Record<string, never>>[];
   readonly secrets: readonly Resource<SecretBody>[];
+  /** Those with authorities (`ca.crt`) only. */
+  readonly configMaps: readonly Resource<ConfigMapBody>[];
   /** ConfigMap istio-system/istio, key `mesh`; at most one. */
   readonly meshConfig: Resource<MeshConfigSpec> | undefined;
   /** Kinds that are not for a data plane, by kind: how many were skipped. */

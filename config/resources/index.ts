@@ -1,6 +1,7 @@
 /** Every kind a data plane reads: the snapshot's collections and the parsers that fill them. */
 
 import { authorizationPolicy } from './authorization-policy.ts';
+import { configMap } from './config-map.ts';
 import { destinationRule } from './destination-rule.ts';
 import { endpoints, endpointSlice } from './endpoint-slice.ts';
 import { gateway } from './gateway.ts';
@@ -20,7 +21,7 @@ import { virtualService } from './virtual-service.ts';
 import { workloadEntry } from './workload-entry.ts';
 import { workloadGroup } from './workload-group.ts';
 
-/** Collection name in the Snapshot → parser of its kind. The mesh ConfigMap is the one exception (config/load/mesh.ts). */
+/** Collection name in the Snapshot → parser of its kind. The mesh ConfigMap is the one exception (config/load/mesh.ts); of the others only those with authorities are kept. */
 export const collections = {
   virtualServices: virtualService,
   destinationRules: destinationRule,
@@ -41,6 +42,7 @@ export const collections = {
   namespaces: namespace,
   nodes: node,
   secrets: secret,
+  configMaps: configMap,
 } as const;
 
 export type CollectionName = keyof typeof collections;

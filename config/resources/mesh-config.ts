@@ -64,11 +64,14 @@ const defaultProviders: Schema<DefaultProviders> = object<DefaultProviders>({ tr
 type GatewayTopology = NonNullable<MeshProxyConfig['gatewayTopology']>;
 type Tracing = NonNullable<MeshProxyConfig['tracing']>;
 
-const gatewayTopology = object<GatewayTopology>(withUnread<GatewayTopology>({ numTrustedProxies: uint32 }, ['forwardClientCertDetails', 'proxyProtocol']), {
-  check: unreadFields({
-    forwardClientCertDetails: 'is not enforced by this version: client certificates are not read',
-    proxyProtocol: 'is not enforced by this version: the PROXY protocol is not read',
-  }),
+const SANITIZE_SET = new Set<unknown>(['UNDEFINED', 'SANITIZE_SET']);
+
+const gatewayTopology = object<GatewayTopology>(withUnread<GatewayTopology>({ numTrustedProxies: uint32, proxyProtocol: object<Record<string, never>>({}) }, ['forwardClientCertDetails']), {
+  check: (topology, report) => {
+    const details = (topology as { readonly forwardClientCertDetails?: unknown }).forwardClientCertDetails;
+    if (details === undefined || SANITIZE_SET.has(details)) return;
+    report.notEnforced(['forwardClientCertDetails'], 'is not enforced by this version: a gateway replaces x-forwarded-client-cert (SANITIZE_SET)');
+  },
 });
 
 const tracing = object<Tracing>(

@@ -72,7 +72,8 @@ export interface MeshProxyConfig {
   /** Default 15000. */
   readonly proxyAdminPort?: number;
   readonly concurrency?: number;
-  readonly gatewayTopology?: { readonly numTrustedProxies?: number };
+  /** `proxyProtocol`: connections to gateways begin with a PROXY header. */
+  readonly gatewayTopology?: { readonly numTrustedProxies?: number; readonly proxyProtocol?: Readonly<Record<string, never>> };
   readonly tracing?: { readonly sampling?: number };
   /** Variables of the agent; names that start with `ISTIO_META_` are settings. */
   readonly proxyMetadata?: Readonly<Record<string, string>>;
