@@ -31,6 +31,13 @@ export const benchHost = 'bench.default.svc.cluster.local';
 /** Its service port, as the Host header carries it. */
 export const benchPort = 8080;
 
+/** The name in the gateway's certificate. */
+export const gatewayHost = 'bench.example.com';
+
+/** Connections of the TCP run, and how many bytes the upstream writes at a time. */
+export const bulkConnections = 8;
+export const bulkWriteBytes = 256 * 1024;
+
 /** Ports of the upstream: the hosts that the `policies` scenario balances over. */
 export const upstreamHosts = 3;
 
@@ -49,7 +56,7 @@ export interface Timing {
   readonly rounds: number;
 }
 
-/** The full run: about 20 minutes for every scenario and peer. */
+/** The full run: about 40 minutes for every scenario and peer. */
 export const fullTiming: Timing = { warmUpMs: 3000, measureMs: 4000, rounds: 5 };
 
 /** `--quick`: one scenario with three peers in well under 40 s. */

@@ -5,12 +5,14 @@ import { describeMachine } from './machine.ts';
 import { peers } from './proxies/index.ts';
 import { scenarios } from './scenarios/index.ts';
 import { summarise, type Summary } from './statistics.ts';
-import { judge, targets, type Verdict } from './targets.ts';
+import { judge, targets, type Target, type Verdict } from './targets.ts';
 import type { Metric, Scenario } from './types.ts';
 
 const columns: readonly { readonly metric: Metric; readonly title: string; readonly digits: number }[] = [
   { metric: 'cpuUsPerRequest', title: 'CPU µs/request', digits: 1 },
   { metric: 'requestsPerSecond', title: 'requests/s', digits: 0 },
+  { metric: 'mbPerCpuSecond', title: 'MB per CPU second', digits: 0 },
+  { metric: 'mbPerSecond', title: 'MB/s', digits: 0 },
   { metric: 'p50Us', title: 'p50 µs', digits: 0 },
   { metric: 'p99Us', title: 'p99 µs', digits: 0 },
   { metric: 'p999Us', title: 'p99.9 µs', digits: 0 },
@@ -20,6 +22,12 @@ const columns: readonly { readonly metric: Metric; readonly title: string; reado
   { metric: 'reloadMs', title: 'change in effect, ms', digits: 0 },
   { metric: 'stallMs', title: 'longest stall, ms', digits: 1 },
   { metric: 'quietStallMs', title: 'the same without a change, ms', digits: 1 },
+];
+
+/** What the peers of a table are divided by each other in, the first that was measured. */
+const comparisons: readonly { readonly metric: Metric; readonly title: string }[] = [
+  { metric: 'cpuUsPerRequest', title: 'CPU' },
+  { metric: 'mbPerCpuSecond', title: 'MB per CPU s' },
 ];
 
 /** The whole of RESULTS.md, from the figures kept of every scenario. */
@@ -47,13 +55,14 @@ ${blocks.join('\n\n')}
 export function renderScenario(scenario: Scenario, figures: Figures | undefined): string {
   if (figures === undefined) return `## ${scenario.title}\n\nNot measured on this machine.`;
   const measured = columns.filter(({ metric }) => figures.samples.some((sample) => sample.metric === metric));
-  const bases = figures.samples.some((sample) => sample.metric === 'cpuUsPerRequest') ? (scenario.bases ?? ['nginx', 'envoy', 'envoy-sidecar']).filter((name) => has(figures, name)) : [];
-  const header = ['peer', ...measured.map((column) => column.title), ...bases.map((base) => `CPU ÷ ${base}`)];
+  const compared = comparisons.find(({ metric }) => measured.some((column) => column.metric === metric));
+  const bases = compared === undefined ? [] : (scenario.bases ?? ['nginx', 'envoy', 'envoy-sidecar']).filter((name) => has(figures, name, compared.metric));
+  const header = ['peer', ...measured.map((column) => column.title), ...bases.map((base) => `${compared?.title} ÷ ${base}`)];
   const names = [...new Set(figures.samples.map((sample) => sample.peer))].sort((a, b) => orderOf(a) - orderOf(b));
   const rows = names.map((name) => [
     name,
     ...measured.map(({ metric, digits }) => cell(summarise(figures.samples, name, metric), digits)),
-    ...bases.map((base) => ratio(figures, name, base)),
+    ...bases.map((base) => ratio(figures, name, base, compared?.metric)),
   ]);
   // Peers that are one program in several configurations are named once.
   const first = names.filter((name, index) => figures.versions[name] !== undefined && names.findIndex((other) => figures.versions[other] === figures.versions[name]) === index);
@@ -72,14 +81,14 @@ function renderTargets(): string {
 
 function verdictRow({ target, measured, met }: Verdict): string[] {
   const unit = target.against === undefined ? '' : ` × ${target.against}`;
-  const limit = `≤ ${target.limit}${unit}`;
+  const limit = `${target.atLeast === true ? '≥' : '≤'} ${target.limit}${unit}`;
   if (measured === undefined) return [target.text, limit, '–', 'not measured'];
   const figure = target.against === undefined ? measured.toFixed(0) : measured.toFixed(2);
-  return [target.text, limit, `${figure}${unit}`, met === true ? 'met' : `**missed by ${missedBy(measured, target.limit)} %**`];
+  return [target.text, limit, `${figure}${unit}`, met === true ? 'met' : `**missed by ${missedBy(measured, target)} %**`];
 }
 
-function missedBy(measured: number, limit: number): string {
-  return ((measured / limit - 1) * 100).toFixed(0);
+function missedBy(measured: number, { limit, atLeast }: Target): string {
+  return ((atLeast === true ? 1 - measured / limit : measured / limit - 1) * 100).toFixed(0);
 }
 
 function cell(summary: Summary | undefined, digits: number): string {
@@ -89,14 +98,14 @@ function cell(summary: Summary | undefined, digits: number): string {
   return `${number(summary.median)} (${number(summary.min)}–${number(summary.max)})`;
 }
 
-function ratio(figures: Figures, peer: string, base: string): string {
-  const own = summarise(figures.samples, peer, 'cpuUsPerRequest');
-  const other = summarise(figures.samples, base, 'cpuUsPerRequest');
+function ratio(figures: Figures, peer: string, base: string, metric: Metric = 'cpuUsPerRequest'): string {
+  const own = summarise(figures.samples, peer, metric);
+  const other = summarise(figures.samples, base, metric);
   return own === undefined || other === undefined ? '–' : (own.median / other.median).toFixed(2);
 }
 
-function has(figures: Figures, peer: string): boolean {
-  return figures.samples.some((sample) => sample.peer === peer && sample.metric === 'cpuUsPerRequest');
+function has(figures: Figures, peer: string, metric: Metric): boolean {
+  return figures.samples.some((sample) => sample.peer === peer && sample.metric === metric);
 }
 
 function orderOf(peer: string): number {

@@ -11,7 +11,10 @@ import { checkoutRoot } from './measure/places.ts';
 import { pinning, stopAllPrograms } from './measure/process.ts';
 import { parseOptions, usage, type BenchOptions } from './options.ts';
 import { renderReport, renderScenario } from './report.ts';
-import type { Peer, Scenario } from './types.ts';
+import type { Peer, Scenario, Work } from './types.ts';
+
+/** Lines that need not be said again. */
+const absences = new Set<string>();
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stopAllPrograms().then(() => process.exit(1)));
@@ -34,17 +37,16 @@ async function main(argv: readonly string[]): Promise<number> {
 async function measureAll(options: BenchOptions): Promise<void> {
   moveToLoadCore();
   for (const line of describeMachine()) note(line);
-  const peers = options.peers.filter(isPresent);
   const scratch = mkdtempSync(join(tmpdir(), 'outrider-bench-'));
   try {
-    for (const scenario of options.scenarios) await measureOne(scenario, peers, options, scratch);
+    for (const scenario of options.scenarios) await measureOne(scenario, options, scratch);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-async function measureOne(scenario: Scenario, all: readonly Peer[], options: BenchOptions, scratch: string): Promise<void> {
-  const peers = all.filter((peer) => scenario.admits(peer));
+async function measureOne(scenario: Scenario, options: BenchOptions, scratch: string): Promise<void> {
+  const peers = options.peers.filter((peer) => scenario.admits(peer)).filter((peer) => isPresent(peer, scenario.work ?? 'http'));
   if (peers.length === 0) return note(`${scenario.name}: none of the peers asked for can do it`);
   const folder = (name: string): string => {
     const path = join(scratch, name);
@@ -64,9 +66,12 @@ async function measureOne(scenario: Scenario, all: readonly Peer[], options: Ben
   process.stdout.write(`\n${renderScenario(scenario, figures)}\n\n`);
 }
 
-function isPresent(peer: Peer): boolean {
-  const reason = peer.missing();
-  if (reason !== undefined) note(`${peer.name} is left out: ${reason}`);
+/** What a peer lacks is said once. */
+function isPresent(peer: Peer, work: Work): boolean {
+  const reason = peer.missing(work);
+  const line = `${peer.name} is left out: ${reason}`;
+  if (reason !== undefined && !absences.has(line)) note(line);
+  absences.add(line);
   return reason === undefined;
 }
 

@@ -1,9 +1,18 @@
 /** The words of the bench: what a peer, a scenario and a sample are. */
 
+import type { Certificates } from './certificates.ts';
 import type { Timing } from './config.ts';
+
+/**
+ * What a peer takes from the load, and how it passes it on. `http`: HTTP/1 on both sides. `https`: TLS from the load, plain
+ * HTTP/1 to the upstream, as a gateway. `mtls-hop`: two proxies in a row, as two sidecars: plain HTTP/1 to the first, mutual
+ * TLS between them, plain HTTP/1 to the upstream. `tcp`: bytes.
+ */
+export type Work = 'http' | 'https' | 'mtls-hop' | 'tcp';
 
 /** What a scenario asks of a peer when it starts it. */
 export interface PeerPlan {
+  readonly work: Work;
   /** Port the peer must listen on, loopback. */
   readonly listenPort: number;
   /** Port of the upstream, loopback. */
@@ -12,6 +21,8 @@ export interface PeerPlan {
   readonly upstreamPorts: readonly number[];
   /** File for the access log; absent: the log is off. */
   readonly accessLog?: string;
+  /** Present where the work has TLS in it. */
+  readonly certificates?: Certificates;
   /** An empty folder of its own for configuration files. */
   readonly folder: string;
 }
@@ -20,8 +31,8 @@ export interface PeerPlan {
 export interface RunningPeer {
   /** Port to send the load to. */
   readonly port: number;
-  /** Root of its process tree; absent for `direct`. */
-  readonly pid?: number;
+  /** Roots of its process trees; none for `direct`. */
+  readonly pids: readonly number[];
   readonly stop: () => Promise<void>;
 }
 
@@ -29,12 +40,13 @@ export interface RunningPeer {
 export interface Peer {
   /** As given to `--peers`. */
   readonly name: string;
+  readonly works: readonly Work[];
   /** Can write an access log to a file. */
   readonly accessLog: boolean;
   /** Set on a peer that only the `policies` scenario is about: one of ours or Envoy's with this much configured. */
   readonly policy?: PolicyName;
-  /** Why it cannot run on this machine; undefined when it can. */
-  missing(): string | undefined;
+  /** Why it cannot do one of its works on this machine; undefined when it can. */
+  missing(work: Work): string | undefined;
   /** Version for the report. */
   version(): string;
   start(plan: PeerPlan): Promise<RunningPeer>;
@@ -55,10 +67,12 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Figures, each with its unit in the name. */
+/** Figures, each with its unit in the name; MB are 1,000,000 bytes. */
 export type Metric =
   | 'cpuUsPerRequest'
   | 'requestsPerSecond'
+  | 'mbPerCpuSecond'
+  | 'mbPerSecond'
   | 'p50Us'
   | 'p99Us'
   | 'p999Us'
@@ -75,9 +89,11 @@ export interface Scenario {
   readonly name: string;
   /** Heading in the report. */
   readonly title: string;
+  /** What its peers are started for; `http` where absent. */
+  readonly work?: Work;
   /** Which peers make sense here, of those the run may use. */
   readonly admits: (peer: Peer) => boolean;
-  /** Peers whose CPU per request the others' is divided by in the table; nginx and both Envoys where absent. */
+  /** Peers whose CPU per request, or MB per CPU second, the others' is divided by in the table; nginx and both Envoys where absent. */
   readonly bases?: readonly string[];
   run(context: ScenarioContext): Promise<readonly Sample[]>;
 }

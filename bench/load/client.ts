@@ -1,6 +1,9 @@
 /** A lean HTTP/1.1 client connection for load: one request at a time, answers with Content-Length or chunked, raw sockets. */
 
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { gatewayHost } from '../config.ts';
+import type { LoadJob } from './job.ts';
 
 export interface Answer {
   readonly ok: boolean;
@@ -10,6 +13,7 @@ export interface Answer {
 
 export interface ClientOptions {
   readonly port: number;
+  readonly tls?: LoadJob['tls'] | undefined;
   /** Called once per request sent; `ok` is false for any status but 200 and for a broken connection. */
   onAnswer(client: Client, answer: Answer): void;
 }
@@ -26,6 +30,8 @@ export class Client {
   #chunked = false;
   #tail = '';
   #closing = false;
+  /** The ticket of the last TLS connection, where it is to be used again. */
+  #ticket: Buffer | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -47,15 +53,22 @@ export class Client {
   }
 
   #open(): Socket {
-    const socket = connect({
-      port: this.#options.port,
-      host: '127.0.0.1',
-      noDelay: true,
-      onread: { buffer: Buffer.allocUnsafe(65_536), callback: (bytes, buffer) => this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes)) },
-    });
+    const socket = this.#options.tls === undefined ? connect(this.#place()) : this.#openTls();
     socket.on('error', () => undefined);
     socket.on('close', () => this.#closed(socket));
     return socket;
+  }
+
+  #openTls(): Socket {
+    const session = this.#ticket === undefined ? {} : { session: this.#ticket };
+    const socket = connectTls({ ...this.#place(), servername: gatewayHost, rejectUnauthorized: false, minVersion: 'TLSv1.3', ...session });
+    if (this.#options.tls === 'resumed') socket.on('session', (ticket: Buffer) => (this.#ticket = ticket));
+    return socket;
+  }
+
+  #place() {
+    const callback = (bytes: number, buffer: Uint8Array): boolean => this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+    return { port: this.#options.port, host: '127.0.0.1', noDelay: true, onread: { buffer: Buffer.allocUnsafe(65_536), callback } } as const;
   }
 
   #read(chunk: Buffer): boolean {

@@ -12,7 +12,7 @@ const bytes = requestBytes(job.request);
 let requests = 0;
 let errors = 0;
 const start = performance.now();
-const clients = Array.from({ length: job.connections }, () => new Client({ port: job.port, onAnswer }));
+const clients = Array.from({ length: job.connections }, () => new Client({ port: job.port, tls: job.tls, onAnswer }));
 for (const client of clients) send(client);
 setTimeout(report, job.durationMs);
 

@@ -6,6 +6,11 @@ export interface LoadJob {
   readonly durationMs: number;
   /** The whole request as sent, head and body. */
   readonly request: LoadRequest;
+  /**
+   * Present: over TLS 1.3. `resumed`: each connection but the first comes back with the ticket of the one before; where
+   * connections live on it makes no difference. `full`: it never does.
+   */
+  readonly tls?: 'full' | 'resumed';
 }
 
 export interface LoadRequest {
@@ -24,6 +29,21 @@ export interface ClosedLoopResult {
   readonly requests: number;
   readonly seconds: number;
   /** Answers that were not 200, and connections that broke. */
+  readonly errors: number;
+}
+
+/** Bytes of any kind, as many as the upstream gives. */
+export interface BulkJob {
+  readonly port: number;
+  readonly connections: number;
+  readonly durationMs: number;
+  readonly host: string;
+}
+
+export interface BulkResult {
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Connections that broke. */
   readonly errors: number;
 }
 

@@ -13,7 +13,7 @@ export async function runWrk(program: string, job: LoadJob, folder: string): Pro
   const script = join(folder, 'wrk.lua');
   writeFileSync(script, wrkScript(job));
   const seconds = `${Math.max(1, Math.round(job.durationMs / 1000))}s`;
-  const url = `http://127.0.0.1:${job.port}${job.request.path}`;
+  const url = `${job.tls === undefined ? 'http' : 'https'}://127.0.0.1:${job.port}${job.request.path}`;
   const output = await runProgram(loadCore, program, ['-t1', `-c${job.connections}`, `-d${seconds}`, '-s', script, url]);
   const [, requests, micros, errors] = /^RESULT (\d+) (\d+) (\d+)$/m.exec(output) ?? [];
   if (requests === undefined) throw new Error(`wrk said: ${output}`);

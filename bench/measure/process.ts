@@ -36,10 +36,14 @@ export const pinning = taskset !== undefined;
 
 /** First line a program prints for a version question; empty when it fails. */
 export function firstLine(command: string, args: readonly string[]): string {
+  return printed(command, args).trim().split('\n')[0] ?? '';
+}
+
+/** All that it prints; empty when it cannot be started. */
+export function printed(command: string, args: readonly string[]): string {
   try {
     // nginx answers on stderr, the others on stdout.
-    const text = execFileSync('/bin/sh', ['-c', '"$0" "$@" 2>&1 || true', command, ...args], { encoding: 'utf8' });
-    return text.trim().split('\n')[0] ?? '';
+    return execFileSync('/bin/sh', ['-c', '"$0" "$@" 2>&1 || true', command, ...args], { encoding: 'utf8' });
   } catch {
     return '';
   }

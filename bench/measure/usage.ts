@@ -3,14 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** User plus system time in µs of a process, its threads and its children, living or reaped. 0 for one that is gone. */
-export function cpuMicros(pid: number): number {
-  return treeOf(pid).reduce((sum, member) => sum + ownCpuMicros(member), 0);
+/** User plus system time in µs of processes, their threads and their children, living or reaped. 0 for one that is gone. */
+export function cpuMicros(pids: readonly number[]): number {
+  return pids.flatMap(treeOf).reduce((sum, member) => sum + ownCpuMicros(member), 0);
 }
 
-/** Resident memory in MB (1,000,000 bytes) of a process and its children. Shared pages count once per process. */
-export function residentMb(pid: number): number {
-  return treeOf(pid).reduce((sum, member) => sum + ownResidentMb(member), 0);
+/** Resident memory in MB (1,000,000 bytes) of processes and their children. Shared pages count once per process. */
+export function residentMb(pids: readonly number[]): number {
+  return pids.flatMap(treeOf).reduce((sum, member) => sum + ownResidentMb(member), 0);
 }
 
 /** Clock ticks per second of /proc/PID/stat. */

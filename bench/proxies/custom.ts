@@ -8,6 +8,7 @@ export function customPeer(name: string, template: string): Peer {
   const words = template.trim().split(/\s+/);
   return {
     name,
+    works: ['http', 'tcp'],
     accessLog: template.includes('{log}'),
     missing: () => undefined,
     version: () => template,

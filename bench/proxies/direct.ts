@@ -4,8 +4,9 @@ import type { Peer } from '../types.ts';
 
 export const direct: Peer = {
   name: 'direct',
+  works: ['http', 'tcp'],
   accessLog: false,
   missing: () => undefined,
   version: () => 'no proxy',
-  start: (plan) => Promise.resolve({ port: plan.upstreamPort, stop: () => Promise.resolve() }),
+  start: (plan) => Promise.resolve({ port: plan.upstreamPort, pids: [], stop: () => Promise.resolve() }),
 };

@@ -23,16 +23,22 @@ export function envoyBootstrap(plan: PeerPlan, shape: EnvoyShape = {}): string {
     name: 'outbound',
     traffic_direction: 'OUTBOUND',
     address: socketAddress(plan.listenPort),
-    filter_chains: [{ filters: [typed('envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager', connectionManager(plan, shape))] }],
+    filter_chains: [{ filters: [typed(...connectionManagerType, connectionManager(plan, shape))] }],
   };
-  const runtime = { 're2.max_program_size.error_level': 32_768, 'envoy.reloadable_features.http_reject_path_with_fragment': false };
-  return JSON.stringify({
-    layered_runtime: { layers: [{ name: 'istio bootstrap', static_layer: runtime }] },
-    static_resources: { listeners: [listener], clusters: policyClusters(policy, shape.policy === undefined ? [plan.upstreamPort] : plan.upstreamPorts) },
-  });
+  return bootstrapOf(listener, policyClusters(policy, shape.policy === undefined ? [plan.upstreamPort] : plan.upstreamPorts));
 }
 
-function connectionManager(plan: PeerPlan, { filters, policy = 'plain' }: EnvoyShape): Json {
+/** One listener and its clusters, with what Istio's own bootstrap sets. */
+export function bootstrapOf(listener: Json, clusters: readonly Json[]): string {
+  const runtime = { 're2.max_program_size.error_level': 32_768, 'envoy.reloadable_features.http_reject_path_with_fragment': false };
+  return JSON.stringify({ layered_runtime: { layers: [{ name: 'istio bootstrap', static_layer: runtime }] }, static_resources: { listeners: [listener], clusters } });
+}
+
+/** The only filter of a chain, by its name and the folder and name of its type. */
+export const connectionManagerType = ['envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager'] as const;
+
+/** The HTTP filter of an outbound listener. */
+export function connectionManager(plan: Pick<PeerPlan, 'accessLog'>, { filters, policy = 'plain' }: EnvoyShape): Json {
   return {
     stat_prefix: 'outbound',
     codec_type: 'AUTO',
@@ -70,10 +76,11 @@ function fileLog(path: string): Json {
   return typed('envoy.access_loggers.file', 'access_loggers.file.v3.FileAccessLog', { path, log_format });
 }
 
-function socketAddress(port: number): Json {
+/** On loopback. */
+export function socketAddress(port: number): Json {
   return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
-function typed(name: string, type: string, config: Json): Json {
+export function typed(name: string, type: string, config: Json): Json {
   return { name, typed_config: { '@type': `type.googleapis.com/envoy.extensions.${type}`, ...config } };
 }

@@ -2,39 +2,55 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { policyNames, type Peer, type PeerPlan } from '../types.ts';
+import { freePort } from '../measure/ports.ts';
+import { policyNames, type Peer, type PeerPlan, type RunningPeer } from '../types.ts';
 import { envoyBinary, envoyMissing, envoyVersion } from './envoy-binary.ts';
-import { envoyBootstrap } from './envoy-config.ts';
-import { startPeer } from './start.ts';
+import { envoyBootstrap, type EnvoyShape } from './envoy-config.ts';
+import { gatewayBootstrap, inboundHopBootstrap, outboundHopBootstrap, tcpBootstrap } from './envoy-mesh.ts';
+import { inARow, startPeer } from './start.ts';
+
+const sidecarRemark = ' with grpc_stats, fault and cors filters';
 
 /** One plain route: the leanest Envoy, and so the one the targets are measured against. */
-export const envoy = envoyPeer('envoy', '', (plan) => envoyBootstrap(plan));
+export const envoy: Peer = { ...envoyPeer('envoy', '', {}), works: ['http', 'https', 'mtls-hop', 'tcp'] };
 
 /** The same route with the stock filters of an Istio sidecar in front of the router. */
-export const envoySidecar = envoyPeer('envoy-sidecar', ' with grpc_stats, fault and cors filters', (plan) => envoyBootstrap(plan, { filters: 'sidecar' }));
+export const envoySidecar: Peer = { ...envoyPeer('envoy-sidecar', sidecarRemark, { filters: 'sidecar' }), works: ['http', 'mtls-hop'] };
 
 /** `envoy-plain`, `envoy-retries-idle` …: one cluster of several hosts, with what Istio programs for that much configured. */
 export const envoyPolicies: readonly Peer[] = policyNames.map((policy) => ({
-  ...envoyPeer(`envoy-${policy}`, '', (plan) => envoyBootstrap(plan, { policy })),
+  ...envoyPeer(`envoy-${policy}`, '', { policy }),
   policy,
 }));
 
 /** All of it, behind a sidecar's stock filters. */
 export const envoySidecarPolicies: Peer = {
-  ...envoyPeer('envoy-sidecar-all-policies', ' with grpc_stats, fault and cors filters', (plan) => envoyBootstrap(plan, { policy: 'all-policies', filters: 'sidecar' })),
+  ...envoyPeer('envoy-sidecar-all-policies', sidecarRemark, { policy: 'all-policies', filters: 'sidecar' }),
   policy: 'all-policies',
 };
 
-function envoyPeer(name: string, remark: string, bootstrap: (plan: PeerPlan) => string): Peer {
+function envoyPeer(name: string, remark: string, shape: EnvoyShape): Peer {
   return {
     name,
+    works: ['http'],
     accessLog: true,
     missing: envoyMissing,
     version: () => `${envoyVersion()}${remark}`,
-    start(plan) {
-      const file = join(plan.folder, 'envoy.yaml');
-      writeFileSync(file, bootstrap(plan));
-      return startPeer(plan, envoyBinary ?? 'envoy', ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart']);
-    },
+    start: (plan) => start(plan, shape),
   };
+}
+
+async function start(plan: PeerPlan, shape: EnvoyShape): Promise<RunningPeer> {
+  const { work, certificates } = plan;
+  if (work === 'tcp') return startOne(plan, 'envoy', tcpBootstrap(plan));
+  if (certificates === undefined) return startOne(plan, 'envoy', envoyBootstrap(plan, shape));
+  if (work === 'https') return startOne(plan, 'envoy', gatewayBootstrap(plan, certificates, shape));
+  const between = await freePort();
+  return inARow(startOne(plan, 'outbound', outboundHopBootstrap(plan, between, certificates, shape)), startOne(plan, 'inbound', inboundHopBootstrap(plan, between, certificates, shape)));
+}
+
+function startOne(plan: PeerPlan, name: string, bootstrap: string): Promise<RunningPeer> {
+  const file = join(plan.folder, `${name}.yaml`);
+  writeFileSync(file, bootstrap);
+  return startPeer(plan, envoyBinary ?? 'envoy', ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart']);
 }

@@ -14,6 +14,7 @@ function nodePeer(name: string): Peer {
   const server = fileURLToPath(new URL(`./servers/${name}.js`, import.meta.url));
   return {
     name,
+    works: ['http'],
     accessLog: false,
     missing: () => (packageVersion(name) === undefined ? `package ${name} is not installed (npm install)` : undefined),
     version: () => `${packageVersion(name)} on Node ${process.version}`,

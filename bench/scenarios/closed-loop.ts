@@ -2,14 +2,16 @@
 
 import { benchHost, benchPort, connections, hashHeader, hashValues, uploadBytes, uploadConnections } from '../config.ts';
 import { closedLoop } from '../load/run.ts';
-import type { LoadRequest } from '../load/job.ts';
+import type { LoadJob, LoadRequest } from '../load/job.ts';
 import { cpuMicros } from '../measure/usage.ts';
-import type { Peer, Sample, Scenario, ScenarioContext } from '../types.ts';
+import type { Peer, Sample, Scenario, ScenarioContext, Work } from '../types.ts';
 import { runRounds, type StartedPeer } from './started-peers.ts';
 
 interface Shape {
   readonly name: string;
   readonly title: string;
+  readonly work: Work;
+  readonly tls?: NonNullable<LoadJob['tls']>;
   readonly request: LoadRequest;
   readonly connections: number;
   readonly accessLog: boolean;
@@ -18,7 +20,7 @@ interface Shape {
 }
 
 const get: LoadRequest = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false };
-const plain = { request: get, connections, accessLog: false, admits: isPlain } as const;
+const plain = { work: 'http', request: get, connections, accessLog: false, admits: isPlain } as const;
 
 export const http1Get = closedLoopScenario({ ...plain, name: 'http1-get', title: 'HTTP/1, 1 KB answers, keep-alive, 64 connections' });
 
@@ -52,6 +54,39 @@ export const http1Close = closedLoopScenario({
   request: { ...get, close: true },
 });
 
+export const httpsGet = closedLoopScenario({
+  ...plain,
+  name: 'https-get',
+  title: 'HTTPS gateway: TLS 1.3 down, HTTP/1 up, 1 KB answers, keep-alive, 64 connections (ECDSA P-256)',
+  work: 'https',
+  tls: 'resumed',
+});
+
+export const httpsClose = closedLoopScenario({
+  ...plain,
+  name: 'https-close',
+  title: 'HTTPS gateway, a new TLS connection per request with a full handshake, 64 at a time (requests/s are connections/s)',
+  work: 'https',
+  tls: 'full',
+  request: { ...get, close: true },
+});
+
+export const httpsResume = closedLoopScenario({
+  ...plain,
+  name: 'https-resume',
+  title: "HTTPS gateway, a new TLS connection per request with the last one's ticket, 64 at a time (requests/s are connections/s)",
+  work: 'https',
+  tls: 'resumed',
+  request: { ...get, close: true },
+});
+
+export const mtlsHop = closedLoopScenario({
+  ...plain,
+  name: 'mtls-hop',
+  title: 'Two proxies in a row, mutual TLS 1.3 between them, HTTP/1, 1 KB answers, keep-alive, 64 connections; CPU of both',
+  work: 'mtls-hop',
+});
+
 export const services = closedLoopScenario({
   ...plain,
   name: 'services-10k',
@@ -69,12 +104,14 @@ export const policies = closedLoopScenario({
 });
 
 function closedLoopScenario(shape: Shape): Scenario {
-  const { name, title, admits, bases } = shape;
-  return { name, title, admits, ...(bases === undefined ? {} : { bases }), run: (context) => runShape(shape, context) };
+  const { name, title, work, bases } = shape;
+  const admits = (peer: Peer): boolean => peer.works.includes(work) && shape.admits(peer);
+  return { name, title, work, admits, ...(bases === undefined ? {} : { bases }), run: (context) => runShape(shape, context) };
 }
 
 function runShape(shape: Shape, context: ScenarioContext): Promise<Sample[]> {
   return runRounds(shape.name, context, {
+    work: shape.work,
     accessLog: shape.accessLog,
     warmUp: async (peer) => void (await measure(shape, peer, context.timing.warmUpMs)),
     round: (peer) => measure(shape, peer, context.timing.measureMs),
@@ -82,15 +119,15 @@ function runShape(shape: Shape, context: ScenarioContext): Promise<Sample[]> {
 }
 
 async function measure(shape: Shape, peer: StartedPeer, durationMs: number): Promise<Sample[]> {
-  const before = peer.pid === undefined ? 0 : cpuMicros(peer.pid);
-  const job = { port: peer.port, connections: shape.connections, durationMs, request: shape.request };
+  const before = cpuMicros(peer.pids);
+  const job = { port: peer.port, connections: shape.connections, durationMs, request: shape.request, ...(shape.tls === undefined ? {} : { tls: shape.tls }) };
   const result = await closedLoop(job, peer.folder);
-  const spent = peer.pid === undefined ? 0 : cpuMicros(peer.pid) - before;
+  const spent = cpuMicros(peer.pids) - before;
   if (result.requests === 0 || result.errors > result.requests / 1000) {
     throw new Error(`${result.errors} errors in ${result.requests} requests`);
   }
   const rate: Sample = { peer: peer.name, metric: 'requestsPerSecond', value: result.requests / result.seconds };
-  if (peer.pid === undefined) return [rate];
+  if (peer.pids.length === 0) return [rate];
   return [{ peer: peer.name, metric: 'cpuUsPerRequest', value: spent / result.requests }, rate];
 }
 

@@ -23,8 +23,8 @@ function runLatency(context: ScenarioContext): Promise<Sample[]> {
 
 async function measure(peer: StartedPeer, durationMs: number): Promise<Sample[]> {
   const request = { method: 'GET', path: '/', host: `${benchHost}:${benchPort}`, bodyBytes: 0, close: false } as const;
-  const before = peer.pid === undefined ? 0 : cpuMicros(peer.pid);
-  const memory = watchMemory(peer.pid);
+  const before = cpuMicros(peer.pids);
+  const memory = watchMemory(peer.pids);
   const result = await openLoop({ port: peer.port, connections: openLoopConnections, durationMs, request, rate: openLoopRate });
   const loadRssMb = memory.stop();
   if (result.errors > 0) throw new Error(`${result.errors} errors in ${result.requests} requests`);
@@ -34,16 +34,16 @@ async function measure(peer: StartedPeer, durationMs: number): Promise<Sample[]>
     { peer: name, metric: 'p99Us', value: result.p99Us },
     { peer: name, metric: 'p999Us', value: result.p999Us },
   ];
-  if (peer.pid === undefined) return samples;
-  const cpuUs = (cpuMicros(peer.pid) - before) / result.requests;
+  if (peer.pids.length === 0) return samples;
+  const cpuUs = (cpuMicros(peer.pids) - before) / result.requests;
   return [...samples, { peer: name, metric: 'loadRssMb', value: loadRssMb }, { peer: name, metric: 'cpuUsPerRequest', value: cpuUs }];
 }
 
 /** Highest resident memory seen until `stop`, looked at four times a second. */
-function watchMemory(pid: number | undefined): { stop(): number } {
+function watchMemory(pids: readonly number[]): { stop(): number } {
   let highest = 0;
   const look = (): void => {
-    if (pid !== undefined) highest = Math.max(highest, residentMb(pid));
+    highest = Math.max(highest, residentMb(pids));
   };
   const timer = setInterval(look, 250);
   return {

@@ -31,11 +31,11 @@ async function runStartUp(context: ScenarioContext): Promise<Sample[]> {
 
 async function startOnce(peer: Peer, upstream: Upstream, folder: string): Promise<Sample[]> {
   // Configuration is written before the spawn inside start(); the large snapshot's files take longer than the start itself.
-  const running = await startOne(peer, upstream, folder, false);
+  const running = await startOne(peer, upstream, folder, { work: 'http', accessLog: false });
   try {
     const firstAnswerMs = await waitForAnswer(running.port, `${benchHost}:${benchPort}`, 60_000);
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    const idleRssMb = running.pid === undefined ? 0 : residentMb(running.pid);
+    const idleRssMb = residentMb(running.pids);
     return [
       { peer: peer.name, metric: 'firstAnswerMs', value: firstAnswerMs },
       { peer: peer.name, metric: 'idleRssMb', value: idleRssMb },

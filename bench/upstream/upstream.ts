@@ -18,9 +18,12 @@ export interface Upstream {
 export async function startUpstream(folder: string): Promise<Upstream> {
   const ports: number[] = [];
   while (ports.length < upstreamHosts) ports.push(await freePort());
-  const port = ports[0] as number;
   const nginx = findProgram('nginx');
-  const program = nginx !== undefined ? startNginx(nginx, ports, folder) : startOwn(ports);
+  return started(nginx !== undefined ? startNginx(nginx, ports, folder) : startOwn(ports), ports);
+}
+
+async function started(program: Program, ports: readonly number[]): Promise<Upstream> {
+  const port = ports[0] as number;
   try {
     for (const each of ports) await waitForAnswer(each, benchHost, 5000);
   } catch (error) {
@@ -28,6 +31,13 @@ export async function startUpstream(folder: string): Promise<Upstream> {
     throw new Error(`the upstream does not start: ${program.output()}`, { cause: error });
   }
   return { port, ports, stop: program.stop };
+}
+
+/** Gives bytes without end to whoever asks. */
+export async function startBulkUpstream(): Promise<Upstream> {
+  const port = await freePort();
+  const program = startProgram(loadCore, process.execPath, [fileURLToPath(new URL('./bulk-server.js', import.meta.url)), String(port)]);
+  return started(program, [port]);
 }
 
 /** Name of the server, for the report. */

@@ -33,6 +33,10 @@ t.test('verdicts', (t) => {
   t.match(judge(target, [...base, ...samples('outrider', 'cpuUsPerRequest', 15)]), { measured: 1.5, met: true });
   t.match(judge(target, [...base, ...samples('outrider', 'cpuUsPerRequest', 16)]), { measured: 1.6, met: false });
   t.equal(judge(target, base).met, undefined, 'not measured is neither');
+  const most: Target = { text: 'x', scenario: 's', metric: 'mbPerCpuSecond', peer: 'outrider', against: 'haproxy', limit: 0.7, atLeast: true };
+  const rate = samples('haproxy', 'mbPerCpuSecond', 2000);
+  t.match(judge(most, [...rate, ...samples('outrider', 'mbPerCpuSecond', 1400)]), { measured: 0.7, met: true }, 'high is good');
+  t.match(judge(most, [...rate, ...samples('outrider', 'mbPerCpuSecond', 1399)]), { met: false });
   t.match(judge({ text: 'x', scenario: 's', metric: 'reloadMs', peer: 'outrider', limit: 1000 }, samples('outrider', 'reloadMs', 900)), { measured: 900, met: true });
   t.end();
 });
@@ -55,7 +59,7 @@ t.test('all policies behind a sidecar\'s filters are judged by a target of their
   const at = peers.findIndex((peer) => peer.name === name);
   t.equal(peers[at - 1]?.name, 'envoy-all-policies', 'measured right after the router-only one');
   const shape = { policy: 'all-policies', filters: 'sidecar' } as const;
-  const envoy = envoyBootstrap({ listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder: t.testdir() }, shape);
+  const envoy = envoyBootstrap({ work: 'http', listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder: t.testdir() }, shape);
   t.same(['envoy.filters.http.grpc_stats', 'envoy.filters.http.fault', 'envoy.filters.http.cors', 'retry_budget', 'outlier_detection'].filter((word) => !envoy.includes(`"${word}"`)), []);
   t.end();
 });
@@ -66,7 +70,7 @@ t.test('what the policies scenario configures is what its rows say', (t) => {
     writePolicySnapshot(folder, [1001, 1002, 1003], policy);
     const snapshot = snapshotOf(readFileSync(join(folder, 'bench.yaml'), 'utf8'));
     t.same(snapshot.problems.filter(({ severity }) => severity === 'error'), [], `${policy}: the snapshot loads`);
-    const envoy = envoyBootstrap({ listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder }, { policy });
+    const envoy = envoyBootstrap({ work: 'http', listenPort: 1, upstreamPort: 1001, upstreamPorts: [1001, 1002, 1003], folder }, { policy });
     const has = (...words: readonly string[]): boolean => words.every((word) => envoy.includes(`"${word}"`));
     return [policy, has('per_try_timeout'), has('retry_budget'), has('outlier_detection'), has('request_mirror_policies'), has('hash_policy'), has('string_match')];
   });
@@ -107,11 +111,11 @@ t.test('the command line', (t) => {
 });
 
 t.test('the kernel is read right', (t) => {
-  const before = cpuMicros(process.pid);
+  const before = cpuMicros([process.pid]);
   // A child that has ended counts too: 0.2 s of it.
   execFileSync(process.execPath, ['-e', 'const end = process.cpuUsage().user + 200_000; for (let i = 0; process.cpuUsage().user < end; ) for (let j = 0; j < 1e6; j += 1) i += j;']);
-  const spent = cpuMicros(process.pid) - before;
+  const spent = cpuMicros([process.pid]) - before;
   t.ok(spent > 150_000 && spent < 2_000_000, `${spent} µs`);
-  t.ok(Math.abs(residentMb(process.pid) - process.memoryUsage.rss() / 1e6) < 20, 'memory as Node itself reports it');
+  t.ok(Math.abs(residentMb([process.pid]) - process.memoryUsage.rss() / 1e6) < 20, 'memory as Node itself reports it');
   t.end();
 });
