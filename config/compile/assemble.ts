@@ -22,7 +22,7 @@ export function assembleConfig({ node, telemetry, sides }: ConfigContent, previo
   const content = {
     node: reused(previous?.node, node),
     listeners: reused(previous?.listeners, sides.flatMap((side) => side.listeners)),
-    virtualListeners: byName<VirtualListenerConfig>(sides.flatMap((side) => side.virtualListeners ?? []).map((listener) => reused(previous?.virtualListeners[listener.name], listener))),
+    virtualListeners: byName<VirtualListenerConfig>(sides.flatMap((side) => side.virtualListeners ?? [])),
     secrets: byName<SecretConfig>(sides.flatMap((side) => side.secrets ?? []).map((secret) => reused(previous?.secrets[secret.name], secret))),
     routeTables: byName<RouteTableConfig>(tables),
     clusters: byName<ClusterConfig>(sides.flatMap((side) => side.clusters)),

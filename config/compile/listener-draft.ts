@@ -3,6 +3,7 @@
 import type { FilterChainConfig, FilterChainMatch, NetworkConfig } from '../runtime/filter-chain.ts';
 import type { Origin } from '../runtime/origin.ts';
 import { PLAIN_HTTP } from './application-protocols.ts';
+import { MATCH_EVERYTHING } from './filter-chains.ts';
 
 export interface DraftedChain {
   /** Unique in its listener. */
@@ -20,9 +21,10 @@ export class ListenerDraft {
   /** Some service leaves it open what is spoken here. */
   detectsProtocol = false;
   /** Label of the chain of each set of conditions. */
-  readonly #taken = new Map<string, string>();
+  readonly #taken: Map<string, string> = new Map();
   readonly #chains: FilterChainConfig[] = [];
   #fallback: FilterChainConfig | undefined = undefined;
+  #fallbackLabel = '';
   #isHttpOnly = true;
 
   constructor(name: string, { address, port, origin }: { readonly address: string; readonly port: number; readonly origin: Origin }) {
@@ -59,11 +61,17 @@ export class ListenerDraft {
   }
 
   #take({ label, match, network, origin }: DraftedChain): string | undefined {
+    const chain = (free: FilterChainMatch): FilterChainConfig => ({ name: `${this.name}/${label}`, match: free, network, ...(origin !== undefined && { origin }) });
+    // Of 10,000 services most have an address and nothing else to look at.
+    if (Object.keys(match).length === 0) {
+      if (this.#fallback !== undefined) return this.#fallbackLabel;
+      this.#fallback = chain(MATCH_EVERYTHING);
+      this.#fallbackLabel = label;
+      return undefined;
+    }
     const free = this.#claim(label, match);
     if (typeof free === 'string') return free;
-    const chain: FilterChainConfig = { name: `${this.name}/${label}`, match: free, network, ...(origin !== undefined && { origin }) };
-    if (Object.keys(free).length === 0) this.#fallback = chain;
-    else this.#chains.push(chain);
+    this.#chains.push(chain(free));
     return undefined;
   }
 

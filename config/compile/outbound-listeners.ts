@@ -92,7 +92,7 @@ class OutboundListenerBuilder {
 
   build(): OutboundListenerParts {
     return {
-      virtual: [...this.#drafts.values()].map((draft) => this.#virtualListener(draft)),
+      virtual: [...this.#drafts.values()].map((draft) => this.#context.reuse.virtualListener(this.#virtualListener(draft))),
       bound: [...this.#boundDrafts.values()].sort((a, b) => a.port - b.port).map((draft) => this.#boundListener(draft)),
       tables: [...this.#tables.values()],
     };

@@ -110,7 +110,8 @@ t.test('a thread started ahead of a reload serves it, or rests again', async (t)
 t.test('what reloads leave behind is collected early, where that costs nothing', async (t) => {
   const file = join(t.testdir({}), 'mesh.yaml');
   const limits: (number | undefined)[] = [];
-  const note = (thread: Worker): void => void limits.push(thread.resourceLimits?.maxYoungGenerationSizeMb);
+  // Before it is online a thread does not know what Node gave it.
+  const note = (thread: Worker): void => void thread.once('online', () => limits.push(thread.resourceLimits?.maxYoungGenerationSizeMb));
   process.on('worker', note);
   t.teardown(() => process.off('worker', note));
   let bytes = 1000;
