@@ -100,8 +100,8 @@ export class ChainSet {
       return { config, tls, http: new HttpListener(this.#httpConfig(config), runtime, http, { stats, ...(isMisdirected && { isMisdirected }) }), tcp: undefined };
     }
     if (network.kind === 'close') return { config, tls, http: undefined, tcp: undefined };
-    const { clock, random, onComplete, isOwnListener } = http;
-    return { config, tls, http: undefined, tcp: new TcpProxy(network.route, { clock, random, runtime, onComplete, isOwnListener, direction: listener.direction }) };
+    const { clock, random, onComplete, isOwnListener, tcpConnections } = http;
+    return { config, tls, http: undefined, tcp: new TcpProxy(network.route, { clock, random, runtime, onComplete, isOwnListener, direction: listener.direction, connections: tcpConnections }) };
   }
 
   /** An HTTP chain is a listener of its own to its streams; chains of it they never see. */

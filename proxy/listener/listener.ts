@@ -69,6 +69,7 @@ export class Listener implements ConnectionOwner {
   /** HTTP of chains that a reload took away; their last requests go on. */
   readonly #leaving: Set<HttpListener> = new Set();
   readonly #sentences: TokenBucket;
+  readonly #family: 4 | 6;
   #redirectSeen = false;
   #onEmpty: (() => void) | undefined;
 
@@ -76,6 +77,7 @@ export class Listener implements ConnectionOwner {
   constructor(config: ListenerConfig, deps: ListenerDeps, virtual: Iterable<VirtualListenerConfig>) {
     this.http = new HttpListener(config, deps.runtime, deps.http);
     this.clock = deps.clock;
+    this.#family = config.bind.address.includes(':') ? 6 : 4;
     this.#deps = deps;
     this.#chainDeps = { listener: config, runtime: deps.runtime, http: deps.http, stats: this.http.stats, terminate: deps.terminate };
     this.#sentences = new TokenBucket(SENTENCES_AT_ONCE, SENTENCES_PER_SECOND, deps.clock.now());
@@ -198,9 +200,12 @@ export class Listener implements ConnectionOwner {
   /** Chains are for redirected connections; who came to the capture port itself uses it as an HTTP proxy, where that is let. */
   #acceptCaptured(socket: Socket): OnRead {
     const { interception: mode, readOriginalDestination, isCapturePort, onRedirected } = this.#deps;
+    const original = mode === 'none' ? undefined : readOriginalDestination?.(socket, this.#family);
+    // On a laptop that is every connection.
+    if (original === undefined && mode !== 'redirect' && !this.#redirectSeen) return readBy(this.http.accept(socket));
     const decided = decideInterception({
       mode,
-      original: mode === 'none' ? undefined : readOriginalDestination?.(socket),
+      original,
       local: () => ({ address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 }),
       boundPort: this.boundPort,
       seen: this.#redirectSeen,

@@ -10,6 +10,7 @@ import type { Refusal } from './refusal.ts';
 export class RefusedConnection implements Stream {
   readonly request: RequestHead = { method: '', path: '', originalPath: undefined, authority: '', scheme: '', headers: new HeaderList() };
   readonly response: undefined;
+  readonly isTcp = true;
   readonly info: StreamInfo = new StreamInfo();
   readonly direction: Direction;
   readonly route: undefined;

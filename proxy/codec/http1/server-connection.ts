@@ -43,6 +43,7 @@ export interface ServerConnectionTimeouts {
 
 export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodySink {
   readonly facts: ConnectionFacts | undefined;
+  readonly isSecure: boolean;
   originalDestination: OriginalDestination | undefined;
   /** Body and head bytes, both directions, for the listener's counters. */
   bytesRead = 0;
@@ -80,6 +81,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** `facts`: of a connection that the listener has looked at; their addresses hold instead of the socket's. */
   constructor(socket: Socket, owner: ServerCodecOwner, clock: EventClock, facts?: ConnectionFacts) {
     this.facts = facts;
+    this.isSecure = facts?.security !== undefined;
     this.originalDestination = facts?.originalDestination;
     this.#sniffing = this.originalDestination !== undefined && owner.capturesConnect;
     this.#socket = socket;
@@ -91,10 +93,6 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => this.#onGone());
     socket.on('close', () => this.#onGone());
-  }
-
-  get isSecure(): boolean {
-    return this.facts?.security !== undefined;
   }
 
   get localAddress(): string {
@@ -239,8 +237,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       if (this.#phase === Phase.Head) i = this.#readHead(bytes, i, end);
       else if (this.#phase === Phase.Body) i = this.#readBody(bytes, i, end);
       else if (this.#phase === Phase.Wait) i = this.#keepPipelined(bytes, i, end);
-      else if (this.#phase === Phase.Other) i = this.#passOther(bytes, i, end);
-      else i = this.#discard(end - i, end);
+      else i = this.#phase === Phase.Other ? this.#passOther(bytes, i, end) : this.#discard(end - i, end);
     }
     this.#processing = false;
   }
@@ -248,7 +245,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** Parses one head; returns the position after it, `end` with the bytes kept when it is incomplete, -1 when refused. */
   #readHead(bytes: Buffer, from: number, end: number): number {
     const head = this.#head;
-    if (this.#sniffing && head.partial === undefined && !looksLikeHttp(bytes, from, end)) return this.#startOther(bytes, from, end);
+    if (this.#sniffing && head.partial === undefined && !looksLikeHttp(bytes, from, end)) return this.#startOther(from);
     const begun = head.partial !== undefined;
     const next = head.take(bytes, from, end);
     if (next >= 0) return this.#takeHead(head, next);
@@ -295,11 +292,11 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.flush();
   }
 
-  #startOther(bytes: Buffer, start: number, end: number): number {
+  #startOther(start: number): number {
     this.#sniffing = false;
     this.#phase = Phase.Other;
     this.#other = this.#owner.onOtherProtocol(this, this.#socket, this.originalDestination as OriginalDestination);
-    return this.#passOther(bytes, start, end);
+    return start;
   }
 
   #passOther(bytes: Buffer, start: number, end: number): number {
