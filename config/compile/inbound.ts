@@ -16,6 +16,7 @@ import { captureListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
 import { inboundTable, localCluster, serviceChains } from './local-application.ts';
 import { inboundTls } from './mesh-tls.ts';
+import type { MeshSettings } from './mesh.ts';
 import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER } from './names.ts';
 import { nodeAddress } from './node.ts';
 import { isHttp } from './protocol.ts';
@@ -31,11 +32,11 @@ export function inboundParts(context: CompileContext, scope: SidecarScope): Conf
   const capture = node.inboundPort === 'off' ? [] : [inboundCapture(node.inboundPort, { services, passthrough }, context)];
   const tables = [...services.flatMap(({ table }) => table ?? []), passthrough];
   // Unknown ports lead to this workload and nowhere else, whatever address a request names.
-  const addressOverride = mesh.inboundPolicy === 'LOCALHOST' ? '127.0.0.1' : nodeAddress(node);
+  const unknown = { ...fixedCluster(INBOUND_PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', context), addressOverride: applicationAddress(context), ...(keepsAddress(mesh) && { followsOriginalDestination: true as const }) };
   return {
     listeners: [...capture, ...(ingress?.listeners ?? [])],
     tables: [...tables, ...tlsRequiredTable(capture)],
-    clusters: [...services.map(({ cluster }) => cluster), { ...fixedCluster(INBOUND_PASSTHROUGH_CLUSTER, 'ORIGINAL_DST', context), addressOverride }],
+    clusters: [...services.map(({ cluster }) => cluster), unknown],
   };
 }
 
@@ -44,12 +45,21 @@ function portService({ service, port, targetPort, protocol }: InboundPort, conte
   const ofRule = effectivePolicy(context.rules.ruleFor(service, 'inbound'), port.number, '', context.mesh);
   const ofSidecar = sidecar?.spec.inboundConnectionPool;
   const connectionPool = ofSidecar === undefined || sidecar === undefined ? ofRule.connectionPool : { source: sidecar.source, path: ['spec', 'inboundConnectionPool'], value: ofSidecar };
-  const address = nodeAddress(context.node);
+  const address = applicationAddress(context);
   const { host, name, namespace } = service;
   const serves = { host, name, namespace, port: port.number };
-  const cluster = localCluster({ port: targetPort, address, localPort: targetPort, protocol: port.protocol, connectionPool, retryBudget: ofRule.retryBudget, origin, service: serves }, context);
+  const cluster = localCluster({ port: targetPort, address, localPort: targetPort, keepsAddress: keepsAddress(context.mesh), protocol: port.protocol, connectionPool, retryBudget: ofRule.retryBudget, origin, service: serves }, context);
   const table = isHttp(port.protocol) ? inboundTable({ name: cluster.name, servicePort: port.number, retry: context.retries.inbound(port.protocol), origin }) : undefined;
   return { ports: [targetPort, port.number], protocol, table, cluster };
+}
+
+/** MeshConfig `inboundTrafficPolicy`: the application as others address it, or what it has on loopback. */
+function applicationAddress({ node, mesh }: CompileContext): string {
+  return mesh.inboundPolicy === 'LOCALHOST' ? '127.0.0.1' : nodeAddress(node);
+}
+
+function keepsAddress({ inboundPolicy }: MeshSettings): boolean {
+  return inboundPolicy === 'PASSTHROUGH';
 }
 
 interface InboundContent {

@@ -107,8 +107,8 @@ function ingressService(listener: IstioIngressListener, { place, protocol, pool,
 }
 
 /** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */
-function defaultEndpoint({ defaultEndpoint: written, port }: IstioIngressListener, { node }: CompileContext): { readonly address: string; readonly localPort: number } | undefined {
-  if (written === undefined || written === '') return { address: nodeAddress(node), localPort: port.number };
+function defaultEndpoint({ defaultEndpoint: written, port }: IstioIngressListener, { node }: CompileContext): { readonly address: string; readonly localPort: number; readonly keepsAddress?: true } | undefined {
+  if (written === undefined || written === '') return { address: nodeAddress(node), localPort: port.number, keepsAddress: true };
   const [, bracketed, plain, number] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(written) ?? [];
   const address = bracketed ?? plain ?? '';
   if (number === undefined || isIP(address) === 0) return undefined;

@@ -72,6 +72,8 @@ export interface LocalApplication {
   readonly address: string;
   /** Port the application listens on. */
   readonly localPort: number;
+  /** Redirected connections go to the address of the workload that they came for; `address` is for others. */
+  readonly keepsAddress?: boolean;
   readonly protocol: ClusterConfig['protocol'];
   readonly connectionPool: EffectivePolicy['connectionPool'];
   readonly retryBudget?: EffectivePolicy['retryBudget'];
@@ -82,7 +84,7 @@ export interface LocalApplication {
 
 /** The application beside this proxy; only connectionPool settings reach it (istio-api.md 3.6). */
 export function localCluster(application: LocalApplication, { policies, workload, reuse, trace }: CompileContext): ClusterConfig {
-  const { port, address, localPort, protocol, connectionPool, retryBudget, origin, service } = application;
+  const { port, address, localPort, keepsAddress = false, protocol, connectionPool, retryBudget, origin, service } = application;
   const policy: EffectivePolicy = { ...NOTHING_SET, connectionPool, retryBudget };
   const cluster = reuse.cluster({
     name: inboundCluster(port),
@@ -91,6 +93,7 @@ export function localCluster(application: LocalApplication, { policies, workload
     ...policies.of(policy),
     tls: NO_TLS,
     protocol,
+    ...(keepsAddress && { followsOriginalDestination: true as const }),
     service: { host: service?.host ?? '', name: service?.name ?? '', namespace: service?.namespace ?? '' },
     port: service?.port ?? port,
     subset: '',

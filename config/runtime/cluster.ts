@@ -117,13 +117,13 @@ export interface ClusterConfig {
   /** Connections come from 127.0.0.6 or ::6, so that interception lets them pass to the application (inbound clusters of an intercepted workload). */
   readonly fromLoopbackSix?: boolean;
   /**
-   * Headless services: a connection that was redirected on its way to an address of its own goes there and nowhere else,
-   * as with ORIGINAL_DST; only what was not redirected is balanced over the endpoints.
+   * Headless services and local ports: a redirected connection goes on to where it was going and nowhere else, as with
+   * ORIGINAL_DST; endpoints, and `addressOverride`, are for what was not redirected.
    */
   readonly followsOriginalDestination?: true;
   /** For ORIGINAL_DST with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
   readonly portOverride?: number;
-  /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). */
+  /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). See followsOriginalDestination. */
   readonly addressOverride?: string;
   /** Values of the destination_service* labels. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string };

@@ -97,7 +97,7 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'cluster-domain', value: 'DOMAIN', default: 'cluster.local', help: 'DNS suffix of services' },
   { name: 'trust-domain', value: 'DOMAIN', default: 'cluster.local', help: 'trust domain of identities' },
   { name: 'root-namespace', value: 'NAME', default: 'istio-system', help: 'namespace of mesh-wide resources' },
-  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics' },
+  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics; the default is :: where this machine has an IPv6 address, which takes connections of both families' },
   { name: 'outbound-port', value: 'PORT', default: String(OUTBOUND_CAPTURE_PORT), help: 'outbound capture; 0 picks a free port, off disables' },
   { name: 'inbound-port', value: 'PORT', default: String(INBOUND_CAPTURE_PORT), help: 'inbound capture' },
   { name: 'admin-port', value: 'PORT', default: String(ADMIN_PORT), help: 'admin, loopback only' },
@@ -118,13 +118,13 @@ export const RUN_FLAGS: readonly RunFlag[] = [
 ];
 
 /** `argv` is what follows `run`. */
-export function parseRunOptions(argv: readonly string[], env: Environment, readText: ReadText): Bootstrap | UsageError {
+export function parseRunOptions(argv: readonly string[], env: Environment, readText: ReadText, everyAddress = '0.0.0.0'): Bootstrap | UsageError {
   const flags = parseFlags(argv, RUN_FLAGS);
   if (!flags.ok) return flags;
   const word = flags.positionals[0];
   if (word !== undefined) return usageError(`unexpected argument '${word}', did you mean --config ${word}?`);
   const reader = new OptionReader(flags, env);
-  const bootstrap = readBootstrap(reader, env, readText);
+  const bootstrap = readBootstrap(reader, env, { readText, everyAddress });
   return reader.error === undefined ? bootstrap : usageError(reader.error);
 }
 
@@ -132,7 +132,12 @@ export function isUsageError(value: Bootstrap | UsageError): value is UsageError
   return 'ok' in value;
 }
 
-function readBootstrap(reader: OptionReader, env: Environment, readText: ReadText): Bootstrap {
+interface Machine {
+  readonly readText: ReadText;
+  readonly everyAddress: string;
+}
+
+function readBootstrap(reader: OptionReader, env: Environment, { readText, everyAddress }: Machine): Bootstrap {
   const certs = reader.text('certs');
   const readyFile = reader.text('ready-file');
   const bootstrap: Bootstrap = {
@@ -142,7 +147,7 @@ function readBootstrap(reader: OptionReader, env: Environment, readText: ReadTex
     clusterDomain: reader.parsed('cluster-domain', 'cluster.local', parseName),
     trustDomain: reader.parsed('trust-domain', 'cluster.local', parseName),
     rootNamespace: reader.parsed('root-namespace', 'istio-system', parseName),
-    bind: reader.parsed('bind', '0.0.0.0', parseAddress),
+    bind: reader.parsed('bind', everyAddress, parseAddress),
     ports: readPorts(reader),
     portMap: readPortMap(reader),
     concurrency: reader.parsed('concurrency', 1, parseInteger(0, 1024)),

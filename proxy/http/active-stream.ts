@@ -321,6 +321,10 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     return this.#writer.originalDestination ?? { address: authorityHost(this.request.authority), port: this.#port };
   }
 
+  get redirectedFrom(): OriginalDestination | undefined {
+    return this.#writer.facts?.originalDestination;
+  }
+
   #awaitFilters(pending: Promise<LocalReply | void>): void {
     this.#filtersPending = true;
     pending

@@ -22,10 +22,14 @@ export function destinationOf(live: LiveRoute, random: number): LiveDestination 
 /** Where the downstream wanted to go by itself; worked out only where that matters. */
 export interface DestinationAsked {
   readonly destinationAsked: OriginalDestination;
+  /** The same as the kernel tells it; undefined where the connection was not redirected. */
+  readonly redirectedFrom?: OriginalDestination | undefined;
 }
 
 /** A host of `cluster`, or the reply that says why there is none. */
 export function hostOf(cluster: Cluster, asked: DestinationAsked, request?: PickRequest<Host>): Host | LocalReply {
+  const { redirectedFrom } = asked;
+  if (redirectedFrom !== undefined && cluster.followsRedirection) return cluster.pickRedirected(redirectedFrom);
   if (!cluster.usesOriginalDestination) return cluster.pick(request) ?? NO_HEALTHY_UPSTREAM;
   const { address, port } = asked.destinationAsked;
   return cluster.pickOriginal(address, port);

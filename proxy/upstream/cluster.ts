@@ -7,6 +7,7 @@ import type { ClientTlsConfig } from '../../config/runtime/tls.ts';
 import type { ClientTls } from '../identity/client-tls.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
+import type { Destination } from '../stream/connection-facts.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
 import type { IsOwnListener } from './connector.ts';
@@ -60,6 +61,8 @@ export class Cluster implements UpstreamClusterView {
   /** Hosts are made at first use: of 10,000 clusters a workload talks to a dozen. */
   #used = false;
   readonly #lastUsedMs: Map<Host, number> = new Map();
+  /** Of a local port there is one for all redirected connections of a family. */
+  #lastAsked: Host | undefined;
 
   constructor(config: ClusterConfig, deps: ClusterDeps) {
     this.config = config;
@@ -97,6 +100,11 @@ export class Cluster implements UpstreamClusterView {
     return this.config.discovery === 'ORIGINAL_DST' || this.config.loadBalancer.policy === 'PASSTHROUGH';
   }
 
+  /** Redirected connections go on to where they were going, although there are endpoints or a fixed address for others. */
+  get followsRedirection(): boolean {
+    return this.config.followsOriginalDestination === true;
+  }
+
   /** Resolves when the names among its endpoints have been looked up once, whatever came of it; at once where there are none. */
   get warm(): Promise<void> {
     return this.#resolution?.first ?? Promise.resolve();
@@ -123,24 +131,12 @@ export class Cluster implements UpstreamClusterView {
 
   /** The host for an original destination, made on first use. */
   pickOriginal(address: string, port: number): Host {
-    const endpoint: EndpointConfig = {
-      address: this.config.addressOverride ?? address,
-      port: this.config.portOverride ?? port,
-      weight: 1,
-      locality: '',
-      workload: {},
-      tlsMode: 'disabled',
-    };
-    const key = hostAddress(endpoint);
-    this.#used = true;
-    let host = this.#hosts.get(key);
-    if (host === undefined) {
-      if (this.#hosts.size >= ORIGINAL_DST_LIMIT) this.#dropOldestOriginal();
-      host = this.#createHost(endpoint);
-      this.#hosts.set(key, host);
-    }
-    this.#lastUsedMs.set(host, this.#deps.clock.now());
-    return host;
+    return this.#hostAt(this.config.addressOverride ?? address, this.config.portOverride ?? port);
+  }
+
+  /** The host that a redirected connection was on its way to: one of the endpoints, or made on first use. */
+  pickRedirected({ address, port }: Destination): Host {
+    return this.#hostAt(address, this.config.portOverride ?? port);
   }
 
   /** Tells the log why a handshake with `host` failed, at a bounded rate. */
@@ -187,6 +183,29 @@ export class Cluster implements UpstreamClusterView {
   destroy(): void {
     this.#stopWatching();
     for (const host of this.#hosts.values()) host.destroy();
+  }
+
+  #hostAt(address: string, port: number): Host {
+    if (!this.#used) this.#applyEndpoints();
+    const { endpoint } = this.#lastAsked ?? {};
+    const again = endpoint !== undefined && endpoint.port === port && endpoint.address === address;
+    const host = again ? (this.#lastAsked as Host) : this.#findOrCreate(address, port);
+    this.#lastAsked = host;
+    // Configured endpoints stay, however long nobody asks for them.
+    if (this.#lastUsedMs.has(host)) this.#lastUsedMs.set(host, this.#deps.clock.now());
+    return host;
+  }
+
+  #findOrCreate(address: string, port: number): Host {
+    const endpoint: EndpointConfig = { address, port, weight: 1, locality: '', workload: {}, tlsMode: 'disabled' };
+    const key = hostAddress(endpoint);
+    const known = this.#hosts.get(key);
+    if (known !== undefined) return known;
+    if (this.#hosts.size >= ORIGINAL_DST_LIMIT) this.#dropOldestOriginal();
+    const host = this.#createHost(endpoint);
+    this.#hosts.set(key, host);
+    this.#lastUsedMs.set(host, this.#deps.clock.now());
+    return host;
   }
 
   #poolSettings(): PoolSettings {
@@ -241,6 +260,7 @@ export class Cluster implements UpstreamClusterView {
     for (const [key, host] of this.#hosts) if (!next.has(key)) host.drain();
     // These are here because the configuration says so, however long ago a request named one of them.
     this.#lastUsedMs.clear();
+    this.#lastAsked = undefined;
     this.#hosts = next;
     this.#detectOutliers();
     // Names are looked up again and again: an answer like the one before leaves turns and hash tables as they are.
@@ -284,10 +304,11 @@ export class Cluster implements UpstreamClusterView {
     host.drain();
     this.#hosts.delete(host.address);
     this.#lastUsedMs.delete(host);
+    if (this.#lastAsked === host) this.#lastAsked = undefined;
   }
 
   #dropOldestOriginal(): void {
-    for (const host of this.#hosts.values()) {
+    for (const host of this.#lastUsedMs.keys()) {
       if (host.activeRequests > 0) continue;
       this.#dropHost(host);
       return;
