@@ -96,6 +96,8 @@ export interface ServerCodecOwner {
   onConnectionClosed(connection: unknown): void;
   /** True where CONNECT stands for a captured connection (sidecar outbound without interception). */
   readonly capturesConnect: boolean;
+  /** Takes over a connection just captured whose destination speaks no HTTP, before its first byte; undefined where the first bytes are to tell. */
+  capture?(socket: Socket, destination: OriginalDestination): ByteSink | undefined;
   /** A captured connection whose first bytes are not HTTP. */
   onOtherProtocol(writer: ResponseWriter, socket: Socket, destination: OriginalDestination): ByteSink;
   /** True when answers must carry `connection: close`. */

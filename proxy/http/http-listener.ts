@@ -31,6 +31,8 @@ const EXPLANATIONS_PER_SECOND = 2;
 export interface ChainOwner {
   readonly stats?: ListenerStats;
   readonly isMisdirected?: (authority: string) => boolean;
+  /** Who takes a captured connection on its way to a destination that is known; `isHttp` false once its first bytes are no HTTP. */
+  readonly capture?: (socket: Socket, destination: OriginalDestination, isHttp: boolean | undefined) => ByteSink | undefined;
 }
 
 export class HttpListener implements ServerCodecOwner, StreamListener {
@@ -46,6 +48,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     return this.config.direction === 'outbound' && this.config.routing.kind === 'by-port';
   }
 
+  readonly #capture: ChainOwner['capture'];
   readonly #explanations: TokenBucket;
   readonly #connections: Set<Http1ServerConnection> = new Set();
   #onEmpty: (() => void) | undefined;
@@ -54,6 +57,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
   constructor(config: ListenerConfig, runtime: Runtime, deps: HttpDeps, of: ChainOwner = {}) {
     this.stats = of.stats ?? new ListenerStats();
     this.isMisdirected = of.isMisdirected;
+    this.#capture = of.capture;
     this.config = config;
     this.runtime = runtime;
     this.deps = deps;
@@ -105,16 +109,28 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     this.onStreamComplete(stream);
   }
 
+  capture(socket: Socket, destination: OriginalDestination): ByteSink | undefined {
+    return this.#capture?.(socket, destination, undefined);
+  }
+
   /** Not HTTP: passed through to where it was going, unless the policy says REGISTRY_ONLY or it would come back to us. */
   onOtherProtocol(writer: ResponseWriter, socket: Socket, destination: OriginalDestination): ByteSink {
+    const taken = this.#capture?.(socket, destination, false);
+    if (taken !== undefined) return taken;
     const stream = new RefusedStream(this.config.direction);
     const { info } = stream;
-    stream.request.method = 'CONNECT';
-    stream.request.authority = `${destination.address}:${destination.port}`;
     info.downstream = writer;
     info.startTimeMs = this.deps.clock.wallTime();
     info.startMs = this.deps.clock.now();
-    info.responseCode = 200;
+    if (writer.facts?.originalDestination === undefined) {
+      stream.request.method = 'CONNECT';
+      stream.request.authority = `${destination.address}:${destination.port}`;
+      info.responseCode = 200;
+    } else {
+      // Nobody asked by CONNECT: it was redirected here and is a connection like any other.
+      info.protocol = '';
+      stream.isTcp = true;
+    }
     this.stats.downstreamRqTotal++;
     this.stats.downstreamRqActive++;
     const cluster = passthroughCluster(this.config.routing, this.runtime);
@@ -126,6 +142,8 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
       info.flags |= outcome.flags;
       info.transportFailureReason = outcome.failureReason;
       info.host = outcome.host;
+      info.upstreamConnection = { localAddress: outcome.upstreamLocalAddress };
+      info.upstreamSecurity = outcome.upstreamSecurity;
       info.endMs = this.deps.clock.now();
       this.onStreamComplete(stream);
     };
@@ -211,6 +229,7 @@ class RefusedStream implements Stream {
   readonly info: StreamInfo = new StreamInfo();
   readonly direction: Stream['direction'];
   readonly route: undefined;
+  isTcp?: true;
 
   constructor(direction: Stream['direction']) {
     this.direction = direction;

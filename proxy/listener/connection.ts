@@ -52,6 +52,7 @@ export class Connection {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #original: Destination | undefined;
+  readonly #ofHttp: boolean;
   readonly #startTimeMs: number;
   readonly #startMs: number;
   #phase: number = Phase.Inspect;
@@ -71,16 +72,22 @@ export class Connection {
   #served: Socket;
   #sink: OnRead | undefined;
 
-  /** `original`: where a redirected connection was going. */
-  constructor(socket: Socket, owner: ConnectionOwner, original: Destination | undefined) {
+  /**
+   * `original`: where a redirected connection was going. `ofHttp`: HTTP counts it, for it began as a CONNECT; what it says
+   * is known not to be HTTP.
+   */
+  constructor(socket: Socket, owner: ConnectionOwner, original: Destination | undefined, ofHttp = false) {
+    this.#ofHttp = ofHttp;
     this.#socket = socket;
     this.#served = socket;
     this.#owner = owner;
     this.#original = original;
     this.#startTimeMs = owner.clock.wallTime();
     this.#startMs = owner.clock.now();
-    owner.stats.downstreamCxTotal++;
-    owner.stats.downstreamCxActive++;
+    if (!ofHttp) {
+      owner.stats.downstreamCxTotal++;
+      owner.stats.downstreamCxActive++;
+    }
     socket.on('end', this.#onEarlyEnd);
     socket.on('error', this.#onEarlyEnd);
     socket.on('close', this.#onEarlyEnd);
@@ -162,7 +169,7 @@ export class Connection {
       return;
     }
     const candidates = choice.chains.candidates(() => this.#destination());
-    const wantsHttp = choice.detectsProtocol || candidates?.wantsHttp === true;
+    const wantsHttp = !this.#ofHttp && (choice.detectsProtocol || candidates?.wantsHttp === true);
     if (!wantsHttp && candidates?.wantsTls !== true) this.#chooseChain(PLAIN_BYTES);
     else this.#startInspection(wantsHttp, choice.detectionTimeoutMs);
   }
@@ -242,7 +249,7 @@ export class Connection {
   }
 
   #serve(chain: LiveChain, facts: ConnectionFacts, socket: Socket): void {
-    if (chain.http !== undefined) {
+    if (chain.http !== undefined && !this.#ofHttp) {
       this.#serveHttp(chain.http, facts, socket);
       return;
     }
@@ -313,12 +320,16 @@ export class Connection {
     if (this.#phase === Phase.Closed) return;
     this.#endEarlyPhase();
     this.#phase = Phase.Closed;
+    if (!this.#ofHttp) this.#uncount();
+    this.#kept = undefined;
+    this.#owner.onLeft(this);
+  }
+
+  #uncount(): void {
     const { stats } = this.#owner;
     stats.downstreamCxActive--;
     stats.downstreamCxRxBytesTotal += this.#served.bytesRead;
     stats.downstreamCxTxBytesTotal += this.#served.bytesWritten;
-    this.#kept = undefined;
-    this.#owner.onLeft(this);
   }
 
   #destination(): Destination {

@@ -6,6 +6,7 @@ import type { ServerTlsConfig } from '../../config/runtime/tls.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { OnRead } from '../base/socket.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
+import type { ByteSink } from '../codec/codec.ts';
 import { plainAddress } from '../codec/http1/connection-addresses.ts';
 import { HttpListener } from '../http/http-listener.ts';
 import type { HttpDeps } from '../http/stream-listener.ts';
@@ -75,7 +76,7 @@ export class Listener implements ConnectionOwner {
 
   /** `virtual`: of the outbound capture listener. */
   constructor(config: ListenerConfig, deps: ListenerDeps, virtual: Iterable<VirtualListenerConfig>) {
-    this.http = new HttpListener(config, deps.runtime, deps.http);
+    this.http = new HttpListener(config, deps.runtime, deps.http, { capture: (socket, destination, isHttp) => this.#capture(socket, destination, isHttp) });
     this.clock = deps.clock;
     this.#family = config.bind.address.includes(':') ? 6 : 4;
     this.#deps = deps;
@@ -218,6 +219,17 @@ export class Listener implements ConnectionOwner {
       onRedirected(this.config);
     }
     return this.#begin(socket, decided.destination);
+  }
+
+  /** A CONNECT stands for a redirected connection; HTTP in it stays with the codec that has it. */
+  #capture(socket: Socket, destination: Destination, isHttp: boolean | undefined): ByteSink | undefined {
+    const choice = this.#virtual?.find(destination);
+    if (choice === undefined) return undefined;
+    if (isHttp === undefined && (choice.detectsProtocol || choice.chains.candidates(() => destination)?.wantsHttp === true)) return undefined;
+    const connection = new Connection(socket, this, destination, true);
+    this.#connections.add(connection);
+    connection.begin();
+    return { onBytes: (bytes, start, end) => connection.onRead(bytes.subarray(start, end), end - start), onEnd: () => {}, onGone: () => {} };
   }
 
   #refuse(socket: Socket, refusal: Refusal): OnRead {

@@ -2,6 +2,7 @@
 
 import { connect as tlsConnect } from 'node:tls';
 import t from 'tap';
+import type { VirtualListenerConfig } from '../../config/runtime/listener.ts';
 import type { SecretConfig } from '../../config/runtime/secret.ts';
 import type { ServerTlsConfig } from '../../config/runtime/tls.ts';
 import { createAuthority, issueCertificate } from '../../proxy/identity/local-ca.ts';
@@ -208,4 +209,48 @@ t.test('a drain closes who has not been served, and waits for who is', async (t)
   served.end();
   await inTime(drain, 'the drain to end');
   t.equal(path.stats.downstreamCxActive, 0);
+});
+
+t.test('CONNECT stands for a redirected connection: virtual listeners take it', async (t) => {
+  const first = await echoUpstream(t, 'hello ');
+  const web = await Upstream.start(t, { body: 'web' });
+  const clusters = { upstream: clusterOf('upstream', web.port), bytes: clusterOf('bytes', first.port) };
+  const virtual = (name: string, port: number, more: object): VirtualListenerConfig => ({ name, address: name.split('_')[0] as string, port, detectsProtocol: false, chains: [], ...more });
+  const http = httpChain('http', { transport: 'plain', applicationProtocols: ['http/1.1', 'h2c'] });
+  const virtualListeners = {
+    '10.9.0.1_5432': virtual('10.9.0.1_5432', 5432, { defaultChain: tcpChain('declared', 'bytes') }),
+    '0.0.0.0_80': virtual('0.0.0.0_80', 80, { detectsProtocol: true, chains: [http], defaultChain: tcpChain('sniffed', 'bytes') }),
+  };
+  const path = await startListener(t, {
+    clusters,
+    config: { virtualListeners },
+    listener: { name: 'virtualOutbound', usesOriginalDestination: true, routing: { kind: 'by-port', tables: { 80: 'test' }, unknown: 'test' } },
+  });
+  const tunnel = async (authority: string): Promise<RawClient> => {
+    const client = await RawClient.connect(t, path.port);
+    client.send(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+    await client.until('200 OK\r\n\r\n');
+    return client;
+  };
+  const declared = await tunnel('10.9.0.1:5432');
+  await declared.until('hello ');
+  declared.send('GET');
+  await declared.until('<GET>');
+  declared.end();
+  await declared.closed();
+  const stream = await eventually(() => path.streams.find(({ info }) => info.cluster?.name === 'bytes'), 'the connection to be logged');
+  t.equal(stream.info.downstreamLocalAddress, '10.9.0.1:5432');
+  const sniffed = await tunnel('10.9.0.2:80');
+  sniffed.send('*1\r\n');
+  await sniffed.until('<*1\r\n>');
+  const request = await tunnel('10.9.0.2:80');
+  request.request();
+  await request.until('web');
+  await path.reload({ name: 'virtualOutbound', usesOriginalDestination: true }, { changed: [virtual('10.9.0.1_5432', 5432, { defaultChain: { name: 'declared', match: {}, network: { kind: 'close', reason: 'changed', flag: 'NR' } } })], removed: ['0.0.0.0_80'] });
+  const changed = await tunnel('10.9.0.1:5432');
+  await changed.closed();
+  t.equal((await path.refusal()).info.details, 'changed');
+  for (const client of [sniffed, request]) client.end();
+  await eventually(() => path.stats.downstreamCxActive === 0, 'no connection to be left');
+  t.equal(path.stats.downstreamCxTotal, 4, 'each is one connection');
 });

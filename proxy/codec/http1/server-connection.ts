@@ -237,7 +237,10 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
       if (this.#phase === Phase.Head) i = this.#readHead(bytes, i, end);
       else if (this.#phase === Phase.Body) i = this.#readBody(bytes, i, end);
       else if (this.#phase === Phase.Wait) i = this.#keepPipelined(bytes, i, end);
-      else i = this.#phase === Phase.Other ? this.#passOther(bytes, i, end) : this.#discard(end - i, end);
+      else if (this.#phase === Phase.Other) {
+        this.#other?.onBytes(bytes, i, end);
+        i = end;
+      } else i = this.#discard(end - i, end);
     }
     this.#processing = false;
   }
@@ -287,9 +290,11 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
   /** CONNECT: what follows is treated as a connection captured on its way to `authority`. */
   #capture(authority: string): void {
     this.originalDestination = capturedDestination(authority);
-    this.#sniffing = true;
     appendText(this, this.#out, 'HTTP/1.1 200 OK\r\n\r\n');
     this.flush();
+    this.#other = this.#owner.capture?.(this.#socket, this.originalDestination);
+    if (this.#other !== undefined) this.#phase = Phase.Other;
+    else this.#sniffing = true;
   }
 
   #startOther(start: number): number {
@@ -297,11 +302,6 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.#phase = Phase.Other;
     this.#other = this.#owner.onOtherProtocol(this, this.#socket, this.originalDestination as OriginalDestination);
     return start;
-  }
-
-  #passOther(bytes: Buffer, start: number, end: number): number {
-    this.#other?.onBytes(bytes, start, end);
-    return end;
   }
 
   #readBody(bytes: Buffer, start: number, end: number): number {
@@ -381,7 +381,7 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     this.flush();
     if (this.#socket.destroyed) return;
     // Everything read and everything written: a plain close says FIN and costs least.
-    if (this.#requestEnded && !this.#out.pending && !this.#processing) {
+    if (this.#requestEnded && !this.#out.pending && !this.#out.secure && !this.#processing) {
       this.#destroy();
       return;
     }
