@@ -117,6 +117,11 @@ export class SocketWriter {
     socket.on('drain', onDrain);
   }
 
+  /** TLS: a connection ends with `end`, which tells the peer that nothing is missing (close_notify, RFC 8446 6.1); a bare FIN could be an attacker's. */
+  get secure(): boolean {
+    return this.#encryptedQueue !== undefined;
+  }
+
   /** Bytes wait in this process because the peer or the kernel does not take them. */
   get pending(): boolean {
     if (this.#encryptedQueue !== undefined) return this.#behind > 0 || this.#encryptedQueue() > 0;

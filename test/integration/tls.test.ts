@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import type { ClientTlsConfig, ServerTlsConfig } from '../../config/runtime/tls.ts';
 import { systemClock } from '../../proxy/base/clock.ts';
+import { createAcceptor, SocketWriter } from '../../proxy/base/socket.ts';
 import type { TlsFailure } from '../../proxy/identity/tls-events.ts';
 import type { Secrets } from '../../proxy/identity/secrets.ts';
 import { ListenerStats } from '../../proxy/telemetry/stats.ts';
@@ -253,6 +254,54 @@ t.test('bytes that are no handshake: one failure each, nothing left behind', asy
   await eventually(() => echo.failures.length + echo.secured.length >= rows.length + 200, 'an end to each');
   const client = await workload(t, 'default/productpage');
   t.match(await roundTrip(echo.port, client.secrets.client(CLIENT), { alpn: [] }), { answer: 'ping' }, 'still serving');
+});
+
+t.test('a reader that is slow: what is written waits, and nothing is lost', async (t) => {
+  const { secrets } = await workload(t, 'default/reviews');
+  const tls = secrets.server({ ...SERVER, clientCertificate: 'none' });
+  const total = 24 * 1024 * 1024;
+  let sent = 0;
+  let refused = 0;
+  const acceptor = createAcceptor((raw) => (bytes, length) => void tls.terminate(raw, Buffer.from(bytes.subarray(0, length)), {
+    counters: new ListenerStats(),
+    onFailure: (failure) => t.fail(failure.sentence),
+    onSecure: (socket) => {
+      // One buffer for all, filled anew as soon as the writer says that it may be.
+      let chunk = Buffer.alloc(60_000);
+      const pump = (): void => {
+        while (sent < total) {
+          chunk.fill(sent / 60_000 & 255);
+          const count = Math.min(chunk.length, total - sent);
+          sent += count;
+          if (writer.write(chunk.subarray(0, count))) continue;
+          refused++;
+          chunk = Buffer.alloc(60_000);
+          return;
+        }
+        socket.end();
+      };
+      const writer = new SocketWriter(socket, pump);
+      t.ok(writer.secure && !writer.pending);
+      return pump;
+    },
+  }), () => {});
+  await new Promise<void>((resolve) => acceptor.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => acceptor.close());
+  const socket = tlsConnect({ port: (acceptor.address() as AddressInfo).port, host: '127.0.0.1', ca: authority.root, checkServerIdentity: () => undefined }, () => socket.write('go'));
+  socket.on('error', (error) => t.fail(error.message));
+  await eventually(() => refused > 0, 'the kernel to be full');
+  t.ok(sent < total, `${sent} bytes were written to a reader that does not read`);
+  const { received, wrong } = await inTime(new Promise<{ received: number; wrong: number }>((resolve) => {
+    let received = 0;
+    let wrong = 0;
+    socket.on('data', (bytes: Buffer) => {
+      for (let i = 0; i < bytes.length; i += 997) if (bytes[i] !== (Math.floor((received + i) / 60_000) & 255)) wrong++;
+      received += bytes.length;
+    });
+    socket.on('end', () => resolve({ received, wrong }));
+  }), 'all of it', 30_000);
+  t.equal(received, total);
+  t.equal(wrong, 0);
 });
 
 t.test('a handshake has 15 seconds', async (t) => {
