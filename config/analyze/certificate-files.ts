@@ -26,9 +26,9 @@ export function certificateFiles(snapshot: Snapshot): readonly CertificateFile[]
   ];
 }
 
-/** A warning here; `run` cannot do without the file. */
+/** `run` waits for the file; what needs it fails meanwhile. */
 export function missingFile({ resource, path, file }: CertificateFile): Problem {
-  return problemAt(resource, 'warning', path, `there is no file ${JSON.stringify(file)} on this machine; "outrider run" needs it`);
+  return problemAt(resource, 'warning', path, `there is no file ${JSON.stringify(file)} on this machine: TLS that needs it fails until it is there`);
 }
 
 function serverFiles(resource: Resource<unknown>, tls: ServerTlsSettings | undefined, base: Path): readonly CertificateFile[] {

@@ -28,11 +28,7 @@ interface Switched {
   readonly enabled?: boolean;
 }
 
-/** `tls: {httpsRedirect: true}` on an HTTP server is all there is to it. */
-const isTlsTermination = (value: unknown): boolean => Object.keys(value as object).some((key) => key !== 'httpsRedirect');
-
-const plainHttp: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']);
-const isOtherThanHttp = (protocol: unknown): boolean => typeof protocol === 'string' && !plainHttp.has(protocol.toUpperCase());
+const isUdp = (protocol: unknown): boolean => String(protocol).toUpperCase() === 'UDP';
 
 const notBalanced = 'endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set';
 
@@ -71,9 +67,8 @@ const virtualServiceFields: readonly UnenforcedField[] = [
 ];
 
 const gatewayFields: readonly UnenforcedField[] = [
-  { path: 'servers[].port.protocol', consequence: 'only HTTP servers are served, this one is not bound', counts: isOtherThanHttp },
+  { path: 'servers[].port.protocol', consequence: 'datagrams are not served, this server is not bound', counts: isUdp },
   { path: 'servers[].port.protocol', consequence: 'clients must speak HTTP/1.1 to it', counts: (protocol) => ['HTTP2', 'GRPC'].includes(String(protocol).toUpperCase()) },
-  { path: 'servers[].tls', consequence: 'TLS is not terminated, this server is not bound', counts: isTlsTermination },
   { path: 'servers[].bind', consequence: 'unix sockets are not served', counts: isUnixSocket },
   { path: 'servers[].defaultEndpoint', consequence: 'requests are routed by VirtualServices only, as in Istio' },
 ];

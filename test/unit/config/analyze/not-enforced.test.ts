@@ -90,12 +90,10 @@ t.test('DestinationRule', async (t) => {
 t.test('Gateway', async (t) => {
   const server = (text: string): readonly string[] => warned('Gateway', `  servers:\n  - ${text}`);
   t.strictSame(server('{port: {number: 80, name: a, protocol: HTTP}, hosts: ["*"], tls: {httpsRedirect: true}}'), []);
-  t.strictSame(server('{port: {number: 80, name: a, protocol: TCP}, hosts: ["*"]}'), ['spec.servers[0].port.protocol: only HTTP servers are served, this one is not bound']);
+  t.strictSame(server('{port: {number: 80, name: a, protocol: TCP}, hosts: ["*"]}'), []);
+  t.strictSame(server('{port: {number: 53, name: a, protocol: UDP}, hosts: ["*"]}'), ['spec.servers[0].port.protocol: datagrams are not served, this server is not bound']);
   t.strictSame(server('{port: {number: 80, name: a, protocol: GRPC}, hosts: ["*"]}'), ['spec.servers[0].port.protocol: clients must speak HTTP/1.1 to it']);
-  t.match(server('{port: {number: 443, name: a, protocol: HTTPS}, hosts: ["*"], tls: {mode: ISTIO_MUTUAL}}'), [
-    'spec.servers[0].port.protocol: only HTTP servers are served, this one is not bound',
-    'spec.servers[0].tls: TLS is not terminated, this server is not bound',
-  ]);
+  t.strictSame(server('{port: {number: 443, name: a, protocol: HTTPS}, hosts: ["*"], tls: {mode: ISTIO_MUTUAL}}'), []);
 });
 
 t.test('other kinds', async (t) => {

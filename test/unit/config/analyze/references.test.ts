@@ -140,6 +140,17 @@ table('IST0101: secrets', ['IST0101'], [
   },
 ]);
 
+const clientTls = (credentialName: string): string => networking('DestinationRule', 'r', `  host: b\n  trafficPolicy:\n    tls: {mode: SIMPLE, credentialName: "${credentialName}"}\n`) + service('b');
+const authorities = '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca, namespace: pki}\ndata: {ca.crt: x}\n';
+
+table('IST0101: authorities apart, and those of gateways', ['IST0101'], [
+  { name: 'a rule for gateways: a secret of any namespace', text: clientTls('cert') + secret('ingress'), problems: [] },
+  { name: 'in a secret apart', text: clientTls('cert') + secret('ingress').replace('name: cert', 'name: cert-cacert'), problems: [] },
+  { name: 'nowhere', text: clientTls('cert') + secret('ingress').replace('name: cert', 'name: other'), problems: ['10:41: DestinationRule default/r: spec.trafficPolicy.tls.credentialName: there is no Secret "cert" in any namespace [IST0101]'] },
+  { name: 'a ConfigMap', text: clientTls('configmap://pki/ca') + authorities, problems: [] },
+  { name: 'a ConfigMap without authorities', text: clientTls('configmap://pki/ca') + authorities.replace('ca.crt', 'other'), problems: ['10:41: DestinationRule default/r: spec.trafficPolicy.tls.credentialName: there is no ConfigMap "configmap://pki/ca" with authorities (ca.crt) [IST0101]'] },
+]);
+
 const meshWith = (providers: string): string => `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n    ${providers}\n`;
 const telemetry = (spec: string): string => `---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: t}\nspec:\n${spec}`;
 

@@ -18,7 +18,6 @@ t.test('which Gateways and servers', async (t) => {
   t.same(config.listeners.map(({ name }) => name), ['0.0.0.0_80']);
   t.match(config.listeners[0], { direction: 'gateway', bind: { address: '0.0.0.0', port: 80 }, declaredPort: 80, routing: { kind: 'table', table: 'http.80', port: 80 }, http: { useRemoteAddress: true, numTrustedProxies: 0, pathNormalization: 'BASE' }, origin: { resource: 'Gateway default/gw' } });
   t.same(at([gateway([server(['*'])], 'gw', 'elsewhere', {})]).listeners.length, 1, 'no selector: every workload, any namespace');
-  t.same(at([gateway([server(['*'], { tls: { mode: 'SIMPLE', credentialName: 'c' } }, { protocol: 'HTTPS', number: 443 })])]).listeners, [], 'TLS servers are not bound');
   t.same(at([gateway([server(['*'], {}, { protocol: 'http2' })])]).listeners.length, 1);
   t.match(at([gateway([server(['*'])]), mesh({ defaultConfig: { gatewayTopology: { numTrustedProxies: 2 } } })]).listeners[0]?.http, { numTrustedProxies: 2 });
   t.match(at([gateway([server(['*'], { bind: '127.0.0.1' })])]), { listeners: [{ name: '127.0.0.1_80', bind: { address: '127.0.0.1' }, routing: { table: 'http.80.127.0.0.1' } }] });
@@ -37,10 +36,17 @@ t.test('ports: the gateway Service, and --map-port', async (t) => {
 t.test('a port belongs to the protocol that had it first', async (t) => {
   const plain = server(['a.com']);
   const tls = server(['b.com'], { tls: { mode: 'SIMPLE', credentialName: 'c' } }, { protocol: 'HTTPS', name: 'https' });
-  t.equal(at([gateway([plain], 'a'), gateway([tls], 'b')]).listeners.length, 1);
-  const { config, problems } = compilation([gateway([tls], 'a'), gateway([plain], 'b')], GATEWAY);
-  t.same(config.listeners, []);
-  t.match(problems, [{ severity: 'warning', resource: 'Gateway default/b', path: 'spec.servers[0].port', message: /port 80 is already served as HTTPS by Gateway default\/a/ }]);
+  const tcp = server(['*'], {}, { protocol: 'TCP', name: 'tcp' });
+  const others = [vs('v', ['b.com'], { tcp: [{ route: [{ destination: { host: 'b' } }] }] })];
+  for (const [first, second, kept] of [[plain, tls, 'HTTP'], [tls, plain, 'HTTPS'], [tcp, plain, 'TCP'], [plain, tcp, 'HTTP'], [tls, tcp, 'HTTPS'], [tcp, server(['c.com'], {}, { protocol: 'MONGO', name: 'other' }), 'TCP']] as const) {
+    const { config, problems } = compilation([gateway([first]), gateway([second], 'hw'), ...others], GATEWAY);
+    t.equal(config.listeners.length, 1, kept);
+    t.match(problems, [{ severity: 'warning', resource: 'Gateway default/hw', path: 'spec.servers[0].port', message: new RegExp(`^port 80 is already served as ${kept} by Gateway default/gw; this server is left out$`) }], kept);
+  }
+  const apart = at([gateway([server(['a.com'], { bind: '127.0.0.1' })]), gateway([server(['b.com'], { bind: '127.0.0.2', tls: { mode: 'SIMPLE', credentialName: 'c' } }, { protocol: 'HTTPS' })], 'hw')]);
+  t.same(apart.listeners.map(({ name }) => name), ['127.0.0.1_80', '127.0.0.2_80'], 'other addresses, other listeners');
+  t.same(at([gateway([server(['a.com'], { bind: '' })])]).listeners[0]?.bind.address, '0.0.0.0', 'an empty bind is none');
+  t.same(at([gateway([server(['*'], {}, { protocol: 'UDP' })])]).listeners, []);
 });
 
 t.test('hosts of server and VirtualService intersect', async (t) => {
