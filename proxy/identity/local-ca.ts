@@ -118,7 +118,7 @@ async function importKeys(privateKey: string, certificate: X509Certificate): Pro
   const algorithm = ALGORITHMS[key.asymmetricKeyType === 'rsa' ? 'rsa-2048' : 'ecdsa-p256'];
   return {
     privateKey: await webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithm, false, ['sign']),
-    publicKey: (await certificate.publicKey.export(algorithm, ['verify'], webcrypto)) as webcrypto.CryptoKey,
+    publicKey: await certificate.publicKey.export(algorithm, ['verify'], webcrypto),
   };
 }
 
