@@ -1,6 +1,7 @@
 /** A bound address: accepts connections for one listener, and counts those that the kernel could not hand over (out of descriptors). */
 
 import type { AddressInfo, Server } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import { createAcceptor } from '../base/socket.ts';
 import type { Listener } from './listener.ts';
@@ -17,8 +18,9 @@ export class Acceptor {
     this.listener = listener;
     this.#server = createAcceptor(
       (socket) => listener.accept(socket),
-      () => {
+      (code) => {
         this.#acceptErrors++;
+        listener.onAcceptError(/^-\d+$/.test(code) ? getSystemErrorName(Number(code)) : code);
       },
     );
   }

@@ -106,6 +106,13 @@ export class Listener implements ConnectionOwner {
     return this.#begin(socket, undefined);
   }
 
+  /** The kernel could not hand a connection over (EMFILE …): its peer was sent away, the next may have more luck. */
+  onAcceptError(code: string): void {
+    const { clock, log } = this.#deps;
+    clock.tick();
+    if (this.#sentences.take(clock.now())) log.info(`a connection could not be accepted: ${code}`, { listener: this.config.name });
+  }
+
   /** A reload: new connections go by it at once, those of chains that are gone or changed drain. */
   apply(config: ListenerConfig): void {
     this.http.config = config;

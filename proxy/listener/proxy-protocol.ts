@@ -85,7 +85,7 @@ function parseV2(bytes: Buffer): ProxyHeader {
   if (announced > V2_LIMIT_BYTES) return bad(`the version 2 header announces ${announced} bytes, the limit is ${V2_LIMIT_BYTES}`);
   const length = V2_HEAD_BYTES + announced;
   if (command === PROXY) {
-    if (family === UNIX || family > UNIX || transport > DATAGRAM) return bad('the version 2 header has a family that is neither IPv4 nor IPv6');
+    if (family >= UNIX || transport > DATAGRAM) return bad('the version 2 header has a family that is neither IPv4 nor IPv6');
     const least = family === INET ? INET_BYTES : family === INET6 ? INET6_BYTES : 0;
     if (announced < least) return bad('the version 2 header is too short for its addresses');
   }
