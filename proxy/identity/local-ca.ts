@@ -110,7 +110,7 @@ function generalNames({ uris = [], dns = [], ips = [] }: Pick<CertificateRequest
 }
 
 async function createKeys(keyType: KeyType = 'ecdsa-p256'): Promise<Keys> {
-  return (await webcrypto.subtle.generateKey(ALGORITHMS[keyType], true, ['sign', 'verify'])) as Keys;
+  return webcrypto.subtle.generateKey(ALGORITHMS[keyType], true, ['sign', 'verify']);
 }
 
 async function importKeys(privateKey: string, certificate: X509Certificate): Promise<Keys> {

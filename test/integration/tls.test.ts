@@ -2,11 +2,10 @@
 
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { connect as netConnect, type Socket } from 'node:net';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect as netConnect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import type { ClientTlsConfig, ServerTlsConfig } from '../../config/runtime/tls.ts';
 import { systemClock } from '../../proxy/base/clock.ts';
@@ -351,9 +350,38 @@ t.test('openssl s_client: versions, renegotiation, stapled status', { skip: OPEN
   t.match(echo.failures.slice(before), [{ kind: 'protocol', sentence: /no TLS version that is allowed here/ }]);
 });
 
+t.test('a revoked client', { skip: OPENSSL.missing }, async (t) => {
+  const folder = testFolder(t);
+  const revoked = await authority.workload('default/productpage');
+  writeFileSync(join(folder, 'root.pem'), authority.root);
+  writeFileSync(join(folder, 'root.key'), authority.pair.privateKey);
+  writeFileSync(join(folder, 'client.pem'), revoked.certificateChain);
+  writeFileSync(join(folder, 'index'), '');
+  writeFileSync(join(folder, 'number'), '01\n');
+  writeFileSync(join(folder, 'ca.cnf'), '[ca]\ndefault_ca=own\n[own]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=30\ncertificate=root.pem\nprivate_key=root.key\n');
+  const ca = (...words: string[]): Promise<void> => inTime(new Promise((resolve, reject) => {
+    execFile(OPENSSL.path, ['ca', '-config', 'ca.cnf', ...words], { cwd: folder }, (error, _stdout, stderr) => (error === null ? resolve() : reject(new Error(stderr))));
+  }), 'openssl ca');
+  await ca('-revoke', 'client.pem');
+  await ca('-gencrl', '-out', 'crl.pem');
+  const { secrets } = testSecrets(t);
+  const pair = await authority.workload('default/reviews');
+  secrets.apply([{ name: 's', certificateChain: pair.certificateChain, privateKey: pair.privateKey, authorities: authority.root, revoked: readFileSync(join(folder, 'crl.pem'), 'utf8'), origin: { resource: 'Secret a/s', file: 'x', line: 1 } }], []);
+  const reference = { kind: 'secret', name: 's' } as const;
+  const echo = await EchoServer.listen(t, secrets.server({ ...SERVER, mode: 'MUTUAL', identities: [reference], trust: reference }));
+  const bad = testFolder(t);
+  writeWorkload(bad, revoked, authority.root);
+  const client = testSecrets(t).secrets;
+  await client.setWorkload(bad);
+  await roundTrip(echo.port, client.client(CLIENT), { alpn: [] });
+  await eventually(() => echo.failures.length > 0, 'the refusal');
+  t.match(echo.failures, [{ kind: 'untrusted', sentence: /sa\/productpage, serial [0-9a-f]+, is revoked$/, reason: /certificate revoked/ }]);
+  const good = await workload(t, 'default/other');
+  t.match(await roundTrip(echo.port, good.secrets.client(CLIENT), { alpn: [] }), { answer: 'ping' });
+});
+
 /** A mutual TLS connection that is kept, of Node's own client. */
 async function heldConnection(t: TestScope, port: number, folder: string): Promise<{ ask(text: string): Promise<string> }> {
-  const { readFileSync } = await import('node:fs');
   const read = (file: string): string => readFileSync(join(folder, file), 'utf8');
   const socket = tlsConnect({ port, host: '127.0.0.1', cert: read('cert-chain.pem'), key: read('key.pem'), ca: read('root-cert.pem'), checkServerIdentity: () => undefined });
   t.teardown(() => socket.destroy());
@@ -368,9 +396,8 @@ async function heldConnection(t: TestScope, port: number, folder: string): Promi
 
 /** What Node's client says first. */
 async function clientHello(): Promise<Buffer> {
-  const { createServer } = await import('node:net');
   return inTime(new Promise((resolve) => {
-    const server = createServer((socket: Socket) => socket.once('data', (bytes) => {
+    const server = createTcpServer((socket: Socket) => socket.once('data', (bytes) => {
       resolve(bytes);
       socket.destroy();
       server.close();
