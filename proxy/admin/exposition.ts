@@ -1,8 +1,9 @@
 /** Prometheus's text format, 0.0.4, with the names and labels that Envoy and Istio give their metrics. */
 
 import { BUCKET_BOUNDS, viewHistogram } from '../telemetry/metrics/histogram.ts';
-import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
+import { LABEL_NAMES, TCP_LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
 import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { TCP_METRICS } from '../telemetry/metrics/tcp-metrics.ts';
 import type { StatSource } from './stat-source.ts';
 import type { StatGroup } from './view-stat.ts';
 
@@ -18,6 +19,7 @@ export interface ExpositionFilter {
 export function* renderPrometheus(source: StatSource, istio: IstioSeriesSource, version: string, filter: ExpositionFilter): Iterable<string> {
   yield* requestCounts(istio, filter);
   for (const histogram of ISTIO_HISTOGRAMS) yield* requestHistograms(istio, histogram, filter);
+  for (const counter of TCP_METRICS) yield* connectionCounts(istio, counter, filter);
   if (filter.matches('istio_build')) yield `# TYPE istio_build gauge\nistio_build{component="proxy",tag="${escapeLabel(version)}"} 1\n`;
   yield* groupFamilies(source.clusters, filter);
   yield* groupFamilies(source.http, filter);
@@ -92,13 +94,22 @@ function* requestHistograms(istio: IstioSeriesSource, { metric, offset }: (typeo
   }
 }
 
+function* connectionCounts(istio: IstioSeriesSource, { metric, offset }: (typeof TCP_METRICS)[number], filter: ExpositionFilter): Iterable<string> {
+  if (!filter.matches(metric)) return;
+  yield `# TYPE ${metric} counter\n`;
+  for (const series of istio.tcpSeries()) {
+    const value = series.cells[offset] as number;
+    yield filter.usedOnly && value === 0 ? '' : `${metric}{${labelsOf(series, TCP_LABEL_NAMES)}} ${value}\n`;
+  }
+}
+
 function isWanted(metric: string, value: number, { matches, usedOnly }: ExpositionFilter): boolean {
   return !(usedOnly && value === 0) && matches(metric);
 }
 
-function labelsOf({ labelValues }: IstioSeries): string {
+function labelsOf({ labelValues }: Pick<IstioSeries, 'labelValues'>, names: readonly string[] = LABEL_NAMES): string {
   let text = '';
-  for (let i = 0; i < LABEL_NAMES.length; i++) text += `${i === 0 ? '' : ','}${LABEL_NAMES[i]}="${escapeLabel(labelValues[i] as string)}"`;
+  for (let i = 0; i < names.length; i++) text += `${i === 0 ? '' : ','}${names[i]}="${escapeLabel(labelValues[i] as string)}"`;
   return text;
 }
 

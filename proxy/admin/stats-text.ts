@@ -2,8 +2,9 @@
 
 import type { HistogramView } from '../telemetry/metrics/histogram.ts';
 import { BUCKET_BOUNDS, quantileOf, viewHistogram } from '../telemetry/metrics/histogram.ts';
-import { LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
+import { LABEL_NAMES, TCP_LABEL_NAMES } from '../telemetry/metrics/istio-labels.ts';
 import { ISTIO_HISTOGRAMS, REQUESTS, type IstioSeriesSource, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import { TCP_METRICS } from '../telemetry/metrics/tcp-metrics.ts';
 import type { StatSource } from './stat-source.ts';
 import type { StatGroup } from './view-stat.ts';
 
@@ -64,6 +65,12 @@ function* allSamples(source: StatSource, istio: IstioSeriesSource, filter: StatF
     const sample = { name: istioName('istio_requests_total', series), value: series.cells[REQUESTS] as number };
     yield isWanted(sample.name, 'counter', sample.value, filter) ? [sample] : [];
   }
+  for (const { metric, offset } of TCP_METRICS) {
+    for (const series of istio.tcpSeries()) {
+      const sample = { name: istioName(metric, series, TCP_LABEL_NAMES), value: series.cells[offset] as number };
+      yield isWanted(sample.name, 'counter', sample.value, filter) ? [sample] : [];
+    }
+  }
   yield* groupSamples(source.listeners, filter);
   yield* groupSamples(source.secrets, filter);
   yield source.scalars.filter(({ name, kind, value }) => isWanted(name, kind, value, filter));
@@ -102,9 +109,9 @@ function* histograms(istio: IstioSeriesSource, { matches, usedOnly, type }: Stat
 }
 
 /** Envoy puts tags it did not take from the name behind it, each after its own name. */
-function istioName(metric: string, { labelValues }: IstioSeries): string {
+function istioName(metric: string, { labelValues }: Pick<IstioSeries, 'labelValues'>, names: readonly string[] = LABEL_NAMES): string {
   let name = `istiocustom.${metric}`;
-  for (let i = 0; i < LABEL_NAMES.length; i++) name += `.${LABEL_NAMES[i]}.${labelValues[i]}`;
+  for (let i = 0; i < names.length; i++) name += `.${names[i]}.${labelValues[i]}`;
   return name;
 }
 

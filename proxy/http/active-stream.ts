@@ -21,11 +21,13 @@ import { Router, type RoutedStream } from '../router/router.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
 import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
+import type { ConnectionSecurity } from '../stream/connection-security.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
 import type { FilterCounters, RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
+import { clientWorkload, METADATA_HEADER, METADATA_ID_HEADER } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { StreamListener } from './stream-listener.ts';
 import {
@@ -68,6 +70,8 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
   #responseStarted = false;
   /** A response filter put its own reply in the response's place; that one is final. */
   #replaced = false;
+  /** The client is a mesh's sidecar that said who it is and is told the same of us. */
+  #introduces = false;
   /** A 1xx went down already. */
   #informed = false;
   /** Port the request is meant for. */
@@ -254,8 +258,17 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     const path = normalizePath(request.path, config.http.pathNormalization);
     if (path === undefined) return PATH_NORMALIZATION_FAILED;
     request.path = path;
+    if (this.info.downstreamSecurity !== undefined) this.#meetClient(this.info.downstreamSecurity, facts.seen);
     this.info.forwardedAddress = applyRequestHeaders(request, facts.seen, this.#writer, config.http);
     return undefined;
+  }
+
+  /** Whom the mesh's client says it is, before the headers that say so are removed. */
+  #meetClient(security: ConnectionSecurity, seen: number): void {
+    if (this.direction !== 'inbound') return;
+    const header = (seen & Seen.EdgeControl) === 0 ? undefined : this.request.headers.get(METADATA_HEADER);
+    this.info.clientWorkload = clientWorkload(security, header);
+    this.#introduces = header !== undefined && this.info.clientWorkload !== undefined;
   }
 
   #findRoute(facts: RequestFacts): LocalReply | undefined {
@@ -413,9 +426,17 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     if ((seen & Seen.Date) === 0) headers.add('date', httpDate(this.#listener.deps.clock));
     if ((seen & Seen.Server) === 0) headers.add('server', SERVER_NAME);
     else headers.set('server', SERVER_NAME);
+    if (this.#introduces) this.#introduce(headers);
     this.#responseStarted = true;
     this.info.responseCode = head.status;
     this.#writer.writeHead(head, framing);
+  }
+
+  #introduce(headers: HeaderList): void {
+    const own = this.#listener.runtime.ownMetadata;
+    if (own === undefined) return;
+    headers.set(METADATA_ID_HEADER, own.id);
+    headers.set(METADATA_HEADER, own.value);
   }
 
   /** Exactly once: whatever the stream held is given back, and everyone who counts is told. */

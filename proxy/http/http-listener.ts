@@ -119,18 +119,12 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     if (taken !== undefined) return taken;
     const stream = new RefusedStream(this.config.direction);
     const { info } = stream;
+    stream.request.method = 'CONNECT';
+    stream.request.authority = `${destination.address}:${destination.port}`;
     info.downstream = writer;
     info.startTimeMs = this.deps.clock.wallTime();
     info.startMs = this.deps.clock.now();
-    if (writer.facts?.originalDestination === undefined) {
-      stream.request.method = 'CONNECT';
-      stream.request.authority = `${destination.address}:${destination.port}`;
-      info.responseCode = 200;
-    } else {
-      // Nobody asked by CONNECT: it was redirected here and is a connection like any other.
-      info.protocol = '';
-      stream.isTcp = true;
-    }
+    info.responseCode = 200;
     this.stats.downstreamRqTotal++;
     this.stats.downstreamRqActive++;
     const cluster = passthroughCluster(this.config.routing, this.runtime);
@@ -229,7 +223,6 @@ class RefusedStream implements Stream {
   readonly info: StreamInfo = new StreamInfo();
   readonly direction: Stream['direction'];
   readonly route: undefined;
-  isTcp?: true;
 
   constructor(direction: Stream['direction']) {
     this.direction = direction;

@@ -18,11 +18,11 @@ const EDGE_CONTROL: ReadonlySet<string> = new Set([
   'x-envoy-retriable-header-names', 'x-envoy-upstream-rq-timeout-ms', 'x-envoy-upstream-rq-per-try-timeout-ms',
   'x-envoy-upstream-rq-timeout-alt-response', 'x-envoy-hedge-on-per-try-timeout', 'x-envoy-expected-rq-timeout-ms',
   'x-envoy-attempt-count', 'x-envoy-is-timeout-retry', 'x-envoy-force-trace', 'x-envoy-ip-tags', 'x-forwarded-client-cert',
-  'x-envoy-original-path', 'x-envoy-original-host',
+  'x-envoy-original-path', 'x-envoy-original-host', 'x-envoy-peer-metadata', 'x-envoy-peer-metadata-id',
 ]);
 
 /** Also removed at a gateway: facts that only the edge itself may state. */
-const GATEWAY_ONLY: readonly string[] = ['x-envoy-external-address', 'x-envoy-decorator-operation', 'x-envoy-peer-metadata', 'x-envoy-peer-metadata-id'];
+const GATEWAY_ONLY: readonly string[] = ['x-envoy-external-address', 'x-envoy-decorator-operation'];
 
 export interface DownstreamPeer {
   readonly remoteIp: string;

@@ -6,6 +6,7 @@ import type { Random } from '../base/random.ts';
 import type { RouterDeps } from '../router/router.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Stream } from '../stream/stream.ts';
+import type { LiveConnections } from '../tcp/live-connections.ts';
 import type { ListenerStats } from '../telemetry/stats.ts';
 import type { WhyFacts } from './why.ts';
 
@@ -18,6 +19,8 @@ export interface HttpDeps {
   readonly onExplained: (sentence: string) => void;
   /** True where a pass-through request would come back to this proxy. */
   readonly isOwnListener: (address: string, port: number) => boolean;
+  /** Where TCP connections under way are kept; absent where nobody counts them. */
+  readonly tcpConnections?: LiveConnections;
 }
 
 export interface StreamListener {

@@ -50,7 +50,7 @@ const BROKEN_OFF =
 function upstreamCause(stream: Stream, cluster: Cluster | undefined, flags: number): string | undefined {
   const { info, route } = stream;
   if ((flags & ResponseFlag.NoHealthyUpstream) !== 0) return ` chose ${cluster?.name ?? 'a cluster'}, ${noHost(cluster)}`;
-  if ((flags & BROKEN_OFF) !== 0) return `: ${info.host?.address ?? 'the upstream'} of ${cluster?.name ?? '-'}: ${info.transportFailureReason ?? info.details}`;
+  if ((flags & BROKEN_OFF) !== 0) return `: ${info.host?.address ?? 'the upstream'} of ${cluster?.name ?? '-'}: ${info.transportFailureSentence ?? info.transportFailureReason ?? info.details}${tlsOrigin(info, cluster)}`;
   if ((flags & ResponseFlag.UpstreamTimeout) !== 0) {
     if (info.details !== 'upstream_per_try_timeout') return `: no answer within its timeout of ${route?.timeoutMs ?? 0} ms${at(route?.origins?.['timeout'])}`;
     return `: no answer of ${info.host?.address ?? 'the upstream'} within its perTryTimeout of ${route?.retry?.perTryTimeoutMs ?? 0} ms${at(route?.retry?.origin ?? route?.origins?.['retries'])}`;
@@ -60,6 +60,12 @@ function upstreamCause(stream: Stream, cluster: Cluster | undefined, flags: numb
     return ` passed on what ${info.host?.address ?? 'the upstream'} of ${cluster?.name ?? '-'} answered last`;
   }
   return undefined;
+}
+
+/** Who asked for the TLS that failed. */
+function tlsOrigin({ transportFailureSentence }: Stream['info'], cluster: Cluster | undefined): string {
+  const origin = cluster?.config.tls.origin;
+  return transportFailureSentence === undefined || origin === 'default' ? '' : at(origin);
 }
 
 /** Why a cluster had nobody to send to. */

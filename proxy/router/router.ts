@@ -12,6 +12,7 @@ import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
 import { isGrpcRequest } from '../telemetry/grpc-status.ts';
+import type { PeerMetadata } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { Host } from '../upstream/host.ts';
 import { hostOf, prepareUpstreamHead, type DestinationAsked } from './choose-upstream.ts';
@@ -108,6 +109,10 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
 
   get info(): Stream['info'] {
     return this.#stream.info;
+  }
+
+  get ownMetadata(): PeerMetadata | undefined {
+    return this.#deps.runtime.ownMetadata;
   }
 
   /** Makes the first attempt; a returned reply says why there is none. */
@@ -322,6 +327,7 @@ export class Router implements UpstreamRequestOwner, TimerEvents {
     const expected = this.#timers?.expectedMs;
     if (expected !== undefined) headers.set('x-envoy-expected-rq-timeout-ms', String(expected));
     this.info.transportFailureReason = undefined;
+    this.info.transportFailureSentence = undefined;
     this.#attemptAt(host);
     // A host without room for it may have ended this attempt already.
     const attempt = this.#attempt;

@@ -2,6 +2,7 @@
 
 import type { RoutingConfig } from '../../config/runtime/listener.ts';
 import type { DomainMap } from '../base/domain-map.ts';
+import type { PeerMetadata } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Clusters } from '../upstream/clusters.ts';
 import type { LiveRoute } from './live-route.ts';
@@ -14,6 +15,8 @@ export interface Runtime {
   readonly portless: DomainMap<number>;
   /** The workload's own address, as requests that are the proxy's own name it. */
   readonly nodeAddress?: string | undefined;
+  /** What peers of the mesh are told of this workload; absent: nothing. */
+  readonly ownMetadata?: PeerMetadata | undefined;
 }
 
 /** HTTP's own port, where neither the request nor the service names one. */

@@ -7,11 +7,13 @@ import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, ResponseHead } from '../stream/stream.ts';
 import type { StreamInfo } from '../stream/stream-info.ts';
 import { httpStatusOfGrpc, isGrpcRequest } from '../telemetry/grpc-status.ts';
+import type { PeerMetadata } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { ConnectFailure } from '../upstream/connector.ts';
 import type { Host } from '../upstream/host.ts';
 import type { Http1Pool, PoolWaiter } from '../upstream/http1-pool.ts';
 import type { LocalOriginFailure, OutlierSink } from '../upstream/outlier.ts';
+import { forgetIntroduction, introduce } from './peer-exchange.ts';
 import { mayReplay } from './replay.ts';
 import type { AttemptFailure } from './retry.ts';
 import { connectFailureReply, lateReset, OVERFLOW, resetReply } from './upstream-reply.ts';
@@ -40,6 +42,8 @@ export interface UpstreamRequestOwner {
   /** Bytes, Framing.Chunked or Framing.None. */
   readonly requestFraming: number;
   readonly trailersAccepted: boolean;
+  /** What peers of the mesh are told of this workload; absent: nothing. */
+  readonly ownMetadata?: PeerMetadata | undefined;
   /** The attempt has a connection and its head is on the way. */
   onUpstreamConnected(): void;
   onUpstreamInformational(status: number, headers: HeaderList): void;
@@ -185,6 +189,9 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
     this.#cluster.outlier?.onConnected(this.#host);
     owner.info.upstreamConnection = connection;
     owner.info.upstreamSecurity = connection.security;
+    if (connection.security !== undefined || owner.info.attemptCount > 1) {
+      introduce(owner.request.headers, connection.security, this.#cluster.config.tls, owner.ownMetadata, owner.info.attemptCount > 1);
+    }
     connection.start(this, owner.request, owner.requestFraming, owner.trailersAccepted);
     owner.onUpstreamConnected();
     const early = this.#early;
@@ -199,7 +206,9 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   }
 
   onConnectFailure(failure: ConnectFailure): void {
-    this.#owner.info.transportFailureReason = failure.reason === '' ? undefined : failure.reason;
+    const { info } = this.#owner;
+    info.transportFailureReason = failure.reason === '' ? undefined : failure.reason;
+    info.transportFailureSentence = failure.sentence;
     this.#fail(connectFailureReply(failure), CONNECT_FAILURES[failure.kind]);
   }
 
@@ -212,6 +221,7 @@ export class UpstreamRequest implements ResponseReceiver, PoolWaiter {
   onResponseHead(head: ResponseHead, framing: number, seen: number): void {
     this.#headReceived = true;
     this.#status = head.status;
+    forgetIntroduction(head.headers, seen);
     const { outlier } = this.#cluster;
     if (outlier !== undefined) this.#reportStatus(outlier, head);
     if (this.#owner.onUpstreamHead(head, framing, seen)) this.#giveUpAnswer(framing);

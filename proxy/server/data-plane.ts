@@ -9,6 +9,7 @@ import type { InterceptionMode } from '../listener/interception.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { ProcessLog } from '../telemetry/logger.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import type { TcpSeries } from '../telemetry/metrics/tcp-metrics.ts';
 
 export interface DataPlaneDeps {
   /** Served from the start on. */
@@ -40,8 +41,9 @@ export interface DataPlane {
   listeners(): Iterable<ListenerView>;
   /** Certificates in use; never keys. */
   secrets(): SecretsView;
-  /** Istio's standard metrics. */
+  /** Istio's standard metrics of requests and of TCP connections. */
   series(): Iterable<IstioSeries>;
+  tcpSeries(): Iterable<TcpSeries>;
   /** Of the access log; undefined where it is off. */
   accessLogStats(): LineSinkStats | undefined;
   /** Brings the views above up to date where they are told by other processes. */

@@ -12,6 +12,7 @@ import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { Logger, ProcessLog } from '../telemetry/logger.ts';
 import { createIstioMetrics, type IstioMetrics, type IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import type { TcpSeries } from '../telemetry/metrics/tcp-metrics.ts';
 import { resetCounters } from '../telemetry/metrics/proxy-stats.ts';
 import { createSystemResolver } from '../upstream/resolver.ts';
 import { AccessLogging } from './access-logging.ts';
@@ -79,6 +80,10 @@ export class LocalDataPlane implements DataPlane {
     return this.#metrics.series();
   }
 
+  tcpSeries(): Iterable<TcpSeries> {
+    return this.#metrics.tcpSeries();
+  }
+
   accessLogStats(): LineSinkStats | undefined {
     return this.#accessLogging.stats();
   }
@@ -137,6 +142,7 @@ export class LocalDataPlane implements DataPlane {
         this.#metrics.record(stream);
         this.#accessLogging.log(stream);
       },
+      onTcpProgress: (stream) => this.#metrics.recordProgress(stream),
       certs,
       ticketSeed,
       ...(interception !== undefined && { interception }),
@@ -146,8 +152,11 @@ export class LocalDataPlane implements DataPlane {
         debug: (message, fields) => listener.debug(message, fields),
         info: (message, fields) => listener.info(message, fields),
       },
-      // Istio's metrics know nothing of connections that no chain took; the listener's own counters do.
-      onRefused: (stream) => this.#accessLogging.log(stream),
+      onRefused: (stream) => {
+        // Istio's metrics know nothing of connections that no chain took; the listener's own counters do.
+        if (stream.info.cluster !== undefined) this.#metrics.record(stream);
+        this.#accessLogging.log(stream);
+      },
       onSecretEvent: (level, sentence) => identity[level](sentence),
       onExplained: (sentence) => why.info(sentence),
       onUpstreamEvent: (sentence) => upstream.warn(sentence),

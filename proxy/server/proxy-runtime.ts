@@ -23,6 +23,8 @@ import { createLiveRoute, type LiveRoute } from '../router/live-route.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Stream } from '../stream/stream.ts';
+import { LiveConnections } from '../tcp/live-connections.ts';
+import { ownMetadata, type PeerMetadata } from '../telemetry/peer-metadata.ts';
 import { Clusters } from '../upstream/clusters.ts';
 import type { Resolver } from '../upstream/resolver.ts';
 import { BoundListeners, type BoundPorts } from './bound-listeners.ts';
@@ -35,6 +37,8 @@ export interface ProxyRuntimeDeps {
   readonly resolver: Resolver;
   /** Told once for every stream. */
   readonly onComplete: (stream: Stream) => void;
+  /** Told now and then of every TCP connection that goes on; absent where nobody counts. */
+  readonly onTcpProgress?: (stream: Stream) => void;
   /** One sentence of why the proxy answered by itself; at most a few a second. */
   readonly onExplained: (sentence: string) => void;
   /** A plain sentence of what a cluster did about failing hosts or full limits; absent where nobody reads them. */
@@ -74,16 +78,20 @@ export class ProxyRuntime {
   readonly #httpDeps: HttpDeps;
   readonly #filterDeps: FilterDeps;
   readonly #listeners: BoundListeners;
+  readonly #tcpConnections: LiveConnections;
   /** `not-asked` until a listener needs it. */
   #readOriginalDestination: ReadOriginalDestination | undefined | 'not-asked' = 'not-asked';
   /** The application is reached from 127.0.0.6: what is redirected to us would come back otherwise. */
   #fromLoopbackSix: boolean;
   #config: RuntimeConfig | undefined;
+  /** What peers of the mesh are told of this workload. */
+  #ownMetadata: PeerMetadata | undefined;
   #adminPort: number | undefined;
   #stopSweep: (() => void) | undefined;
 
   constructor(deps: ProxyRuntimeDeps) {
     this.#deps = deps;
+    this.#tcpConnections = new LiveConnections(deps.onTcpProgress ?? ((): void => {}));
     const own = createOwnAddresses();
     const isOwnListener = (address: string, port: number): boolean => own.has(address) && (port === this.#adminPort || this.#listeners.hasPort(port));
     const onEvent = deps.onSecretEvent ?? (() => {});
@@ -91,12 +99,16 @@ export class ProxyRuntime {
     const clientTls = (config: ClientTlsConfig): ClientTls => this.#secrets.client(config);
     this.#clusters = new Clusters({ clock: deps.clock, random: deps.random, resolver: deps.resolver, isOwnListener, report: deps.onUpstreamEvent, clientTls });
     const address = (): string | undefined => this.#config?.node.ip;
+    const metadata = (): PeerMetadata | undefined => this.#ownMetadata;
     this.#runtime = {
       tables: this.#tables,
       clusters: this.#clusters,
       portless: this.#portless,
       get nodeAddress() {
         return address();
+      },
+      get ownMetadata() {
+        return metadata();
       },
     };
     this.#httpDeps = {
@@ -105,6 +117,7 @@ export class ProxyRuntime {
       onComplete: deps.onComplete,
       onExplained: deps.onExplained,
       isOwnListener,
+      tcpConnections: this.#tcpConnections,
     };
     this.#fromLoopbackSix = deps.interception === 'redirect';
     this.#listeners = this.#createListeners();
@@ -115,6 +128,7 @@ export class ProxyRuntime {
   /** Binds every listener. Rejects with an error that names address and port, and then nothing is bound. `adminPort`: see DataPlane. */
   async start(config: RuntimeConfig, adminPort?: number): Promise<BoundPorts> {
     this.#config = config;
+    this.#ownMetadata = ownMetadata(config.node);
     this.#adminPort = adminPort;
     if (this.#deps.certs !== undefined) await this.#secrets.setWorkload(this.#deps.certs);
     this.#secrets.apply(Object.values(config.secrets), []);
@@ -144,6 +158,7 @@ export class ProxyRuntime {
     for (const { name, changed, removed } of delta.routeTables.changed) this.#setTable(name, changed, removed);
     for (const name of delta.routeTables.removed) this.#removeTable(name);
     this.#config = next;
+    if (delta.node !== undefined) this.#ownMetadata = ownMetadata(next.node);
     const switched = delta.listeners !== undefined && this.#listeners.switchTo(delta.listeners, opened);
     if (delta.virtualListeners !== undefined) this.#listeners.applyVirtual(delta.virtualListeners);
     return switched ? this.boundPorts() : undefined;
@@ -273,6 +288,7 @@ export class ProxyRuntime {
       const now = this.#deps.clock.now();
       this.#listeners.sweep(now);
       this.#clusters.sweep(now);
+      this.#tcpConnections.sweep(now);
       this.#scheduleSweep();
     });
     this.#stopSweep = () => timer.cancel();

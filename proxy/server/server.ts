@@ -170,7 +170,7 @@ function activeConnections(dataPlane: DataPlane): number {
 
 function telemetryOf(dataPlane: DataPlane): TelemetryView {
   return {
-    istio: { series: () => dataPlane.series() },
+    istio: { series: () => dataPlane.series(), tcpSeries: () => dataPlane.tcpSeries() },
     version: readVersion(),
     get accessLog() {
       return dataPlane.accessLogStats();

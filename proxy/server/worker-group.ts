@@ -24,6 +24,7 @@ import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import type { TcpSeries } from '../telemetry/metrics/tcp-metrics.ts';
 import type { DataPlane, DataPlaneDeps } from './data-plane.ts';
 import { PinnedPorts } from './pinned-ports.ts';
 import { WORKER_VARIABLE, type WorkerOrder } from './worker-messages.ts';
@@ -123,6 +124,10 @@ export class WorkerGroup implements DataPlane {
 
   series(): Iterable<IstioSeries> {
     return this.#merged.series;
+  }
+
+  tcpSeries(): Iterable<TcpSeries> {
+    return this.#merged.tcpSeries;
   }
 
   accessLogStats(): LineSinkStats | undefined {

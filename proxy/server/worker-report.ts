@@ -7,6 +7,7 @@ import type { ClusterView, HostView, ListenerView } from '../admin/view.ts';
 import type { SecretsView } from '../identity/secrets.ts';
 import type { LineSinkStats } from '../telemetry/line-sink.ts';
 import type { IstioSeries } from '../telemetry/metrics/istio-metrics.ts';
+import type { TcpSeries } from '../telemetry/metrics/tcp-metrics.ts';
 import { ClusterStats, HostStats, ListenerStats, OutlierStats } from '../telemetry/stats.ts';
 import { mergeBreakers, type BreakerView } from '../upstream/breaker-view.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -17,6 +18,7 @@ export interface WorkerReport {
   readonly clusters: readonly ClusterReport[];
   readonly listeners: readonly { readonly name: string; readonly boundAddress: string; readonly boundPort: number; readonly stats: ListenerStats }[];
   readonly series: readonly IstioSeries[];
+  readonly tcpSeries: readonly TcpSeries[];
   readonly accessLog: LineSinkStats | undefined;
   readonly secrets: SecretsView;
 }
@@ -35,6 +37,7 @@ export interface MergedReport {
   readonly clusters: readonly ClusterView[];
   readonly listeners: readonly ListenerView[];
   readonly series: readonly IstioSeries[];
+  readonly tcpSeries: readonly TcpSeries[];
   readonly accessLog: LineSinkStats | undefined;
   readonly secrets: SecretsView;
 }
@@ -45,6 +48,7 @@ export function reportOf(dataPlane: DataPlane): WorkerReport {
     clusters: used.map(clusterReport),
     listeners: [...dataPlane.listeners()].map(({ config, boundAddress, boundPort, stats }) => ({ name: config.name, boundAddress, boundPort, stats })),
     series: [...dataPlane.series()],
+    tcpSeries: [...dataPlane.tcpSeries()],
     accessLog: dataPlane.accessLogStats(),
     secrets: dataPlane.secrets(),
   };
@@ -55,7 +59,8 @@ export function mergeReports(reports: readonly WorkerReport[], config: RuntimeCo
   return {
     clusters: mergeClusters(reports, Object.values(config.clusters)),
     listeners: mergeListeners(reports, config),
-    series: mergeSeries(reports),
+    series: mergeSeries(reports.flatMap(({ series }) => series)),
+    tcpSeries: mergeSeries(reports.flatMap(({ tcpSeries }) => tcpSeries)),
     accessLog: mergeAccessLogs(reports),
     // Every process reads the same files: one tells for all.
     secrets: reports[0]?.secrets ?? { certificates: [], nowSeconds: 0, rotationsFailed: {} },
@@ -149,9 +154,9 @@ function mergeListeners(reports: readonly WorkerReport[], { listeners }: Runtime
   });
 }
 
-function mergeSeries(reports: readonly WorkerReport[]): readonly IstioSeries[] {
+function mergeSeries(reported: readonly (IstioSeries | TcpSeries)[]): readonly IstioSeries[] {
   const merged = new Map<string, IstioSeries>();
-  for (const { labelValues, cells } of reports.flatMap(({ series }) => series)) {
+  for (const { labelValues, cells } of reported) {
     const key = labelValues.join('\0');
     const sum = merged.get(key)?.cells;
     if (sum === undefined) merged.set(key, { labelValues, cells: Float64Array.from(cells) });

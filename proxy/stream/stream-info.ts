@@ -44,6 +44,8 @@ export class StreamInfo {
   details = '';
   connectionTerminationDetails: string | undefined = undefined;
   transportFailureReason: string | undefined = undefined;
+  /** The same in a plain sentence, where TLS with the upstream failed: which check did. */
+  transportFailureSentence: string | undefined = undefined;
   /** %PROTOCOL%: `HTTP/1.1`, `HTTP/1.0`, `HTTP/2`. */
   protocol = 'HTTP/1.1';
   routeName: string | undefined = undefined;
@@ -64,6 +66,8 @@ export class StreamInfo {
   filterChain: string | undefined = undefined;
   /** TLS with the downstream; undefined in plain text. */
   downstreamSecurity: ConnectionSecurity | undefined = undefined;
+  /** The client as its sidecar describes it; only of an inbound client whose certificate was verified. */
+  clientWorkload: WorkloadConfig | undefined = undefined;
   /** TLS with the host of the last attempt. */
   upstreamSecurity: ConnectionSecurity | undefined = undefined;
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */

@@ -38,6 +38,8 @@ export interface Stream {
   readonly direction: Direction;
   /** Set once routing is done; undefined for a request that matched none. */
   route: RouteConfig | undefined;
+  /** A TCP connection: there are neither request nor response. Absent: HTTP. */
+  readonly isTcp?: true;
   /** Undefined where nobody counts. */
   readonly counters?: FilterCounters | undefined;
 }

@@ -16,8 +16,10 @@ import { HeaderList } from '../stream/header-list.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
+import { clientWorkload } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { IsOwnListener } from '../upstream/connector.ts';
+import type { LiveConnections } from './live-connections.ts';
 import { proxyHeader } from '../upstream/proxy-header.ts';
 import { clusterNamedBySni } from './sni-cluster.ts';
 import { Tunnel, type TunnelOutcome, type TunnelTarget } from './tunnel.ts';
@@ -32,6 +34,8 @@ export interface TcpProxyDeps {
   readonly isOwnListener: IsOwnListener;
   /** Told once for every connection, when it is over: access log and metrics. */
   readonly onComplete: (stream: Stream) => void;
+  /** Where connections are while they last; absent where nobody asks how far they are. */
+  readonly connections?: LiveConnections | undefined;
 }
 
 /** One of each `tcp` filter chain; it outlives the connections it has taken. */
@@ -52,7 +56,6 @@ export class TcpProxy {
   accept(facts: ConnectionFacts, socket: Socket, early: Buffer): OnRead {
     const stream = new TcpStream(this.#deps.direction, facts);
     const { info } = stream;
-    info.routeName = this.route.name;
     const cluster = this.#cluster(facts);
     info.cluster = cluster;
     if (cluster === undefined) {
@@ -61,7 +64,12 @@ export class TcpProxy {
       this.#finish(stream);
       return () => {};
     }
-    const tunnel = new Tunnel(socket, this.#target(cluster, facts), this.#deps.clock, (outcome) => this.#onEnd(stream, outcome));
+    let ended = false;
+    const tunnel = new Tunnel(socket, this.#target(cluster, facts), this.#deps.clock, (outcome) => {
+      ended = true;
+      this.#onEnd(stream, outcome);
+    });
+    if (!ended) this.#deps.connections?.add(stream, () => takeProgress(stream, tunnel));
     socket.on('end', () => tunnel.onEnd());
     socket.on('error', () => tunnel.onGone());
     socket.on('close', () => tunnel.onGone());
@@ -87,7 +95,10 @@ export class TcpProxy {
     const { proxyProtocol } = cluster.config;
     return {
       cluster,
-      pick: (tried) => (cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick({ tried, hashKey })),
+      pick: (tried) => {
+        if (asked !== undefined && cluster.followsRedirection) return cluster.pickRedirected(asked);
+        return cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick({ tried, hashKey });
+      },
       isOwn: cluster.usesOriginalDestination ? this.#deps.isOwnListener : () => false,
       maxConnectAttempts,
       connectTo: tunnel?.authority,
@@ -97,14 +108,10 @@ export class TcpProxy {
   }
 
   #onEnd(stream: TcpStream, outcome: TunnelOutcome): void {
-    const { info } = stream;
-    info.bytesReceived = outcome.bytesReceived;
-    info.bytesSent = outcome.bytesSent;
-    info.flags |= outcome.flags;
-    info.transportFailureReason = outcome.failureReason;
-    info.host = outcome.host;
-    info.upstreamConnection = { localAddress: outcome.upstreamLocalAddress };
-    info.upstreamSecurity = outcome.upstreamSecurity;
+    this.#deps.connections?.remove(stream);
+    takeFacts(stream, outcome);
+    stream.info.flags |= outcome.flags;
+    stream.info.transportFailureReason = outcome.failureReason;
     this.#finish(stream);
   }
 
@@ -114,10 +121,26 @@ export class TcpProxy {
   }
 }
 
-/** What log and metrics see of a connection: there is neither method nor path. */
+/** False before the host is reached. */
+function takeProgress(stream: TcpStream, tunnel: Tunnel): boolean {
+  const { progress } = tunnel;
+  if (progress !== undefined) takeFacts(stream, progress);
+  return progress !== undefined;
+}
+
+function takeFacts({ info }: TcpStream, { bytesReceived, bytesSent, host, upstreamLocalAddress, upstreamSecurity }: NonNullable<Tunnel['progress']>): void {
+  info.bytesReceived = bytesReceived;
+  info.bytesSent = bytesSent;
+  info.host = host;
+  info.upstreamConnection = { localAddress: upstreamLocalAddress };
+  info.upstreamSecurity = upstreamSecurity;
+}
+
+/** What log and metrics see of a connection: there is neither method nor path, nor (in Envoy) a name of the route. */
 class TcpStream implements Stream {
   readonly request: RequestHead = { method: '', path: '', originalPath: undefined, authority: '', scheme: '', headers: new HeaderList() };
   readonly response: undefined;
+  readonly isTcp = true;
   readonly info: StreamInfo = new StreamInfo();
   readonly direction: Direction;
   readonly route: undefined;
@@ -128,6 +151,8 @@ class TcpStream implements Stream {
     this.info.protocol = '';
     this.info.downstreamSecurity = facts.security;
     this.info.requestedServerName = facts.requestedServerName;
+    this.info.filterChain = facts.filterChain;
+    if (direction === 'inbound' && facts.security?.mutual === true) this.info.clientWorkload = clientWorkload(facts.security, undefined);
     this.info.startTimeMs = facts.startTimeMs;
     this.info.startMs = facts.startMs;
   }

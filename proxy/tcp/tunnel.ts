@@ -100,6 +100,18 @@ export class Tunnel {
     this.#connect();
   }
 
+  /** How far it is; undefined before its host is reached. */
+  get progress(): Omit<TunnelOutcome, 'flags' | 'failureReason'> | undefined {
+    if (this.#up === undefined) return undefined;
+    return {
+      bytesReceived: this.#up.bytes,
+      bytesSent: this.#down?.bytes ?? 0,
+      host: this.#tried.at(-1),
+      upstreamLocalAddress: this.#upstreamLocalAddress,
+      upstreamSecurity: this.#upstreamSecurity,
+    };
+  }
+
   /** Bytes from the downstream, in a buffer that is reused after the call. */
   onBytes(bytes: Buffer, start: number, end: number): void {
     if (this.#done) return;

@@ -69,6 +69,8 @@ const KINDS: readonly (readonly [name: string, kind: number])[] = [
   ['x-forwarded-client-cert', HeaderKind.EdgeControl],
   ['x-envoy-original-path', HeaderKind.EdgeControl],
   ['x-envoy-original-host', HeaderKind.EdgeControl],
+  ['x-envoy-peer-metadata', HeaderKind.EdgeControl],
+  ['x-envoy-peer-metadata-id', HeaderKind.EdgeControl],
 ];
 
 const BUCKETS = 1024;

@@ -1,5 +1,5 @@
 /**
- * Istio's standard HTTP metrics. A completed request finds its cells through the host that served it and adds to them:
+ * Istio's standard metrics. A completed request finds its cells through the host that served it and adds to them:
  * labels are put together once per combination, never per request.
  */
 
@@ -10,17 +10,22 @@ import type { UpstreamClusterView } from '../../stream/stream-info.ts';
 import type { Stream } from '../../stream/stream.ts';
 import { grpcStatusOf, isGrpcRequest } from '../grpc-status.ts';
 import { HISTOGRAM_SIZE, observe } from './histogram.ts';
-import { istioLabelValues, LABEL_NAMES, serviceOf, type Ends } from './istio-labels.ts';
+import { identitiesOn, istioLabelValues, LABEL_NAMES, serviceOf, type Ends } from './istio-labels.ts';
+import { TcpMetrics, type TcpSeries } from './tcp-metrics.ts';
 
 /** What the stats pages read. */
 export interface IstioSeriesSource {
-  /** In order of first use. */
+  /** Of requests, in order of first use. */
   series(): Iterable<IstioSeries>;
+  /** Of TCP connections. */
+  tcpSeries(): Iterable<TcpSeries>;
 }
 
 export interface IstioMetrics extends IstioSeriesSource {
-  /** Call once for each completed request. What the codec refused is not counted: it never reaches Istio's filter either. */
+  /** Call once for each completed request or connection. What the codec refused is not counted: it never reaches Istio's filter either. */
   record(stream: Stream): void;
+  /** A TCP connection goes on: counts its bytes up to now. */
+  recordProgress(stream: Stream): void;
   /** This workload's own labels changed by a reload. */
   setNode(node: NodeConfig): void;
   /** Everything to zero; series stay. */
@@ -65,11 +70,16 @@ interface EndsCells {
   readonly workload: WorkloadConfig;
   readonly service: UpstreamClusterView['service'];
   readonly ends: Ends;
+  /** Other clients of the same end, by their workload, else by their identity. */
+  clients: Map<WorkloadConfig | string, EndsCells> | undefined;
   readonly byOutcome: Map<number, IstioSeries>;
   /** The outcome seen last, and its cells: nearly always the next one too. */
   lastOutcome: number;
   lastCells: Float64Array;
 }
+
+/** Clients of one end that are found without putting their labels together; far more than a mesh's service has. */
+const CLIENTS_LIMIT = 1000;
 
 const NO_WORKLOAD: WorkloadConfig = {};
 const NO_CELLS = new Float64Array(CELLS);
@@ -81,6 +91,7 @@ class IstioRegistry implements IstioMetrics {
   #byPeer: WeakMap<object, EndsCells> = new WeakMap();
   /** Requests that reached no cluster, by direction and name of the generated route. */
   #withoutCluster: Map<string | undefined, EndsCells>[] = [];
+  readonly #tcp: TcpMetrics = new TcpMetrics();
 
   constructor(node: NodeConfig) {
     this.#node = node;
@@ -88,7 +99,10 @@ class IstioRegistry implements IstioMetrics {
 
   record(stream: Stream): void {
     const { info } = stream;
-    if (stream.request.method === '') return;
+    if (stream.request.method === '') {
+      if (stream.isTcp === true) this.#tcp.record(stream, true, this.#endsOfConnection);
+      return;
+    }
     const ends = this.#endsOf(stream);
     const outcome = outcomeOf(stream);
     const cells = outcome === ends.lastOutcome ? ends.lastCells : this.#cellsOf(ends, outcome, stream);
@@ -96,6 +110,10 @@ class IstioRegistry implements IstioMetrics {
     observe(cells, DURATION, info.endMs - info.startMs);
     observe(cells, REQUEST_BYTES, info.bytesReceived);
     observe(cells, RESPONSE_BYTES, info.bytesSent);
+  }
+
+  recordProgress(stream: Stream): void {
+    this.#tcp.record(stream, false, this.#endsOfConnection);
   }
 
   setNode(node: NodeConfig): void {
@@ -107,20 +125,44 @@ class IstioRegistry implements IstioMetrics {
 
   reset(): void {
     for (const series of this.#series.values()) series.cells.fill(0);
+    this.#tcp.reset();
   }
 
   series(): Iterable<IstioSeries> {
     return this.#series.values();
   }
 
+  tcpSeries(): Iterable<TcpSeries> {
+    return this.#tcp.series();
+  }
+
+  readonly #endsOfConnection = (stream: Stream): Ends => {
+    const { cluster, host } = stream.info;
+    return this.#endsBetween(stream, host?.workload ?? NO_WORKLOAD, serviceOf(cluster, undefined));
+  };
+
   #endsOf(stream: Stream): EndsCells {
     const { cluster, host } = stream.info;
-    if (cluster === undefined) return this.#endsWithoutCluster(stream);
+    if (cluster === undefined) return this.#ofClient(this.#endsWithoutCluster(stream), stream);
     const workload = host === undefined ? NO_WORKLOAD : host.workload;
     const known = this.#byPeer.get(host ?? cluster);
-    if (known !== undefined && known.service === cluster.service && known.workload === workload && known.direction === stream.direction) return known;
-    const created = this.#createEnds(stream.direction, workload, cluster.service, serviceOf(cluster, undefined));
+    if (known !== undefined && known.service === cluster.service && known.workload === workload && known.direction === stream.direction) return this.#ofClient(known, stream);
+    const created = this.#createEnds(stream, workload, cluster.service, serviceOf(cluster, undefined));
     this.#byPeer.set(host ?? cluster, created);
+    return created;
+  }
+
+  /** The cells of the same ends for whoever this stream's certificates and metadata name: nearly always those of the stream before. */
+  #ofClient(first: EndsCells, stream: Stream): EndsCells {
+    if (isBetween(first.ends, stream)) return first;
+    const { ends } = first;
+    const key = stream.info.clientWorkload ?? identitiesOn(stream).peer ?? '';
+    const clients = (first.clients ??= new Map());
+    const known = clients.get(key);
+    if (known !== undefined && isBetween(known.ends, stream)) return known;
+    const created = this.#createEnds(stream, first.workload, first.service, ends.service);
+    if (clients.size >= CLIENTS_LIMIT) clients.clear();
+    clients.set(key, created);
     return created;
   }
 
@@ -130,15 +172,19 @@ class IstioRegistry implements IstioMetrics {
     let ends = byRoute.get(route);
     if (ends === undefined) {
       const service = serviceOf(undefined, route);
-      ends = this.#createEnds(stream.direction, NO_WORKLOAD, service, service);
+      ends = this.#createEnds(stream, NO_WORKLOAD, service, service);
       byRoute.set(route, ends);
     }
     return ends;
   }
 
-  #createEnds(direction: Direction, workload: WorkloadConfig, configured: EndsCells['service'], service: EndsCells['service']): EndsCells {
-    const ends: Ends = { direction, node: this.#node, workload, service };
-    return { direction, workload, service: configured, ends, byOutcome: new Map(), lastOutcome: -1, lastCells: NO_CELLS };
+  #createEnds(stream: Stream, workload: WorkloadConfig, configured: EndsCells['service'], service: EndsCells['service']): EndsCells {
+    const ends = this.#endsBetween(stream, workload, service);
+    return { direction: stream.direction, workload, service: configured, ends, clients: undefined, byOutcome: new Map(), lastOutcome: -1, lastCells: NO_CELLS };
+  }
+
+  #endsBetween(stream: Stream, workload: WorkloadConfig, service: EndsCells['service']): Ends {
+    return { direction: stream.direction, node: this.#node, identities: identitiesOn(stream), client: stream.info.clientWorkload, workload, service };
   }
 
   #cellsOf(ends: EndsCells, outcome: number, stream: Stream): Float64Array {
@@ -163,6 +209,13 @@ class IstioRegistry implements IstioMetrics {
     }
     return series;
   }
+}
+
+/** Plain text after plain text costs two comparisons. */
+function isBetween({ identities, client }: Ends, stream: Stream): boolean {
+  if (client !== stream.info.clientWorkload) return false;
+  const now = identitiesOn(stream);
+  return now === identities || (now.mutual === identities.mutual && now.own === identities.own && now.peer === identities.peer);
 }
 
 const DIRECTION_INDEX: Readonly<Record<Direction, number>> = { outbound: 0, inbound: 1, gateway: 2 };

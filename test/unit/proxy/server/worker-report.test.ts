@@ -42,6 +42,7 @@ function reportOf(ejections: readonly (Ejection | undefined)[], breaker: Partial
     clusters: [{ name: NAME, stats: Object.assign(new ClusterStats(), stats), hosts, breaker: { ...idle, ...breaker }, outlier: Object.assign(new OutlierStats(), outlier) }],
     listeners: [],
     series: [],
+    tcpSeries: [],
     accessLog: undefined, secrets: { certificates: [], nowSeconds: 0, rotationsFailed: {} },
   };
 }
@@ -49,8 +50,8 @@ function reportOf(ejections: readonly (Ejection | undefined)[], breaker: Partial
 function pagesOf(reports: readonly WorkerReport[]): { readonly stats: ReadonlyMap<string, number>; readonly clusters: string } {
   const view = new FakeAdminView([config]);
   view.clusterViews = [...mergeReports(reports, { ...view.config, clusters: { [NAME]: config } } as RuntimeConfig).clusters];
-  const source = createStatSource(view, { istio: { series: () => [] }, version: '0' });
-  const text = [...renderStatsText(source, { series: () => [] }, { matches: () => true, usedOnly: false, type: 'All' }, 'summary')].join('');
+  const source = createStatSource(view, { istio: { series: () => [], tcpSeries: () => [] }, version: '0' });
+  const text = [...renderStatsText(source, { series: () => [], tcpSeries: () => [] }, { matches: () => true, usedOnly: false, type: 'All' }, 'summary')].join('');
   const prefix = `cluster.${NAME}.`;
   const stats = new Map(text.split('\n').filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length).split(': ')).map(([name, value]) => [name as string, Number(value)]));
   const { body } = clustersPage(view).answer({ query: new URLSearchParams() }) as { readonly body: Iterable<string> };
@@ -99,6 +100,20 @@ t.test('answers and those that were retried, by status', async (t) => {
     'retry.upstream_rq_200': 0, 'retry.upstream_rq_2xx': 0, 'retry.upstream_rq_409': 1, 'retry.upstream_rq_4xx': 1, 'retry.upstream_rq_500': 4,
     'retry.upstream_rq_503': 3, 'retry.upstream_rq_5xx': 7, 'retry.upstream_rq_completed': 8,
   });
+});
+
+t.test('requests and TCP connections of two workers, by labels', async (t) => {
+  const series = (label: string, ...counts: number[]): { readonly labelValues: readonly string[]; readonly cells: Float64Array } => ({ labelValues: [label, 'x'], cells: Float64Array.from(counts) });
+  const worker = (own: Pick<WorkerReport, 'series' | 'tcpSeries'>): WorkerReport => ({ ...reportOf([], {}, {}, {}), ...own });
+  const merged = mergeReports(
+    [
+      worker({ series: [series('a', 1, 2)], tcpSeries: [series('a', 1, 0, 10, 20), series('b', 1, 1, 1, 1)] }),
+      worker({ series: [], tcpSeries: [series('a', 2, 1, 5, 6)] }),
+    ],
+    { listeners: [], clusters: {} } as unknown as RuntimeConfig,
+  );
+  const listed = (of: typeof merged.series): unknown => of.map(({ labelValues, cells }) => [labelValues[0], ...cells]);
+  t.same([listed(merged.series), listed(merged.tcpSeries)], [[['a', 1, 2]], [['a', 3, 1, 15, 26], ['b', 1, 1, 1, 1]]]);
 });
 
 t.test('nobody used the cluster, or it is over its limit', async (t) => {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import t from 'tap';
 import { compileFormat } from '../../../../proxy/telemetry/access-log/format.ts';
+import { certificate, tls } from '../../../support/security.ts';
 import { completedStream, type StreamChanges } from '../../../support/completed-stream.ts';
 
 function text(format: string, changes: StreamChanges = {}): string {
@@ -120,6 +121,48 @@ t.test('values that only some streams have', async (t) => {
   const ended: StreamChanges = { request: { method: 'POST' }, requestHeaders: ['content-type', 'application/grpc+proto'], responseHeaders: ['grpc-status', '4'] };
   t.equal(text('%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%', ended), 'DeadlineExceeded DEADLINE_EXCEEDED 4 4');
   t.equal(text('%ENVIRONMENT(OUTRIDER_NO_SUCH_VARIABLE)%%%'), '-%', 'a doubled percent sign is one');
+});
+
+t.test('TLS: both sides, as Envoy prints them', async (t) => {
+  const peer = certificate({ uris: ['spiffe://a/ns/b/sa/c', 'http://x'], dns: ['client.example.com', '*.x.com'], subject: 'CN=client\\+x,O="q"' });
+  const info = { filterChain: 'virtualInbound', downstreamSecurity: tls({ peer, local: certificate({ uris: ['spiffe://a/ns/b/sa/d'], subject: 'O=x' }) }), upstreamSecurity: tls({ version: 'TLSv1.2', cipher: 'AES', peer, local: peer }) };
+  const rows: Readonly<Record<string, string>> = {
+    DOWNSTREAM_PEER_URI_SAN: 'spiffe://a/ns/b/sa/c,http://x',
+    DOWNSTREAM_PEER_DNS_SAN: 'client.example.com,*.x.com',
+    DOWNSTREAM_LOCAL_URI_SAN: 'spiffe://a/ns/b/sa/d',
+    DOWNSTREAM_LOCAL_DNS_SAN: '-',
+    DOWNSTREAM_PEER_SUBJECT: 'CN=client\\x5c+x,O=\\x22q\\x22',
+    DOWNSTREAM_LOCAL_SUBJECT: 'O=x',
+    DOWNSTREAM_PEER_ISSUER: 'O=cluster.local',
+    DOWNSTREAM_PEER_SERIAL: '12a299',
+    DOWNSTREAM_PEER_FINGERPRINT_256: '0dff5fe2',
+    DOWNSTREAM_PEER_CERT: '-----BEGIN%20CERTIFICATE-----%0AMII%2B%2Fw%3D%3D%0A-----END%20CERTIFICATE-----%0A',
+    DOWNSTREAM_PEER_CERT_V_START: '2026-11-21T16:00:08.000Z',
+    DOWNSTREAM_PEER_CERT_V_END: '2026-12-11T16:00:08.000Z',
+    'DOWNSTREAM_PEER_CERT_V_END(%Y)': '2026',
+    DOWNSTREAM_TLS_VERSION: 'TLSv1.3',
+    DOWNSTREAM_TLS_CIPHER: 'TLS_AES_256_GCM_SHA384',
+    UPSTREAM_TLS_VERSION: 'TLSv1.2',
+    UPSTREAM_TLS_CIPHER: 'AES',
+    UPSTREAM_PEER_URI_SAN: 'spiffe://a/ns/b/sa/c,http://x',
+    UPSTREAM_PEER_DNS_SAN: 'client.example.com,*.x.com',
+    UPSTREAM_PEER_SUBJECT: 'CN=client\\x5c+x,O=\\x22q\\x22',
+    UPSTREAM_PEER_ISSUER: 'O=cluster.local',
+    UPSTREAM_PEER_CERT: '-----BEGIN%20CERTIFICATE-----%0AMII%2B%2Fw%3D%3D%0A-----END%20CERTIFICATE-----%0A',
+    UPSTREAM_LOCAL_URI_SAN: 'spiffe://a/ns/b/sa/c,http://x',
+    UPSTREAM_LOCAL_DNS_SAN: 'client.example.com,*.x.com',
+    FILTER_CHAIN_NAME: 'virtualInbound',
+  };
+  for (const [operator, value] of Object.entries(rows)) {
+    t.equal(text(`%${operator}%`, { info }), value, operator);
+    t.equal(text(`%${operator}%`), '-', `${operator} in plain text`);
+  }
+  const bare = { downstreamSecurity: tls(), upstreamSecurity: tls() };
+  for (const operator of Object.keys(rows).filter((name) => /PEER|LOCAL/.test(name))) t.equal(text(`%${operator}%`, { info: bare }), '-', `${operator} without certificates`);
+  const refused = { details: 'downstream_tls_error', connectionTerminationDetails: 'TLS_error:|268435648:SSL routines:X:TLS_error_end' };
+  t.equal(text('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', { info: refused }), 'TLS_error:|268435648:SSL_routines:X:TLS_error_end');
+  t.equal(text('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%'), '-');
+  t.equal(text('%PROTOCOL%', { info: { protocol: '' } }), '-', 'of a TCP connection');
 });
 
 t.test('a forged x-envoy-original-path names nothing', async (t) => {
