@@ -2,9 +2,12 @@ import t from 'tap';
 import type { NodeConfig } from '../../../../config/runtime/runtime-config.ts';
 import type { RouteConfig } from '../../../../config/runtime/route.ts';
 import { BUCKET_BOUNDS, quantileOf, viewHistogram } from '../../../../proxy/telemetry/metrics/histogram.ts';
-import { LABEL_NAMES } from '../../../../proxy/telemetry/metrics/istio-labels.ts';
+import { LABEL_NAMES, TCP_LABEL_NAMES } from '../../../../proxy/telemetry/metrics/istio-labels.ts';
 import { createIstioMetrics, ISTIO_HISTOGRAMS, REQUESTS, type IstioMetrics } from '../../../../proxy/telemetry/metrics/istio-metrics.ts';
 import { ResponseFlag } from '../../../../proxy/stream/response-flags.ts';
+import type { Stream } from '../../../../proxy/stream/stream.ts';
+import { LiveConnections } from '../../../../proxy/tcp/live-connections.ts';
+import { mutualTls, tls } from '../../../support/security.ts';
 import { completedStream, REVIEWS_V1, type StreamChanges } from '../../../support/completed-stream.ts';
 
 const node: NodeConfig = {
@@ -87,6 +90,84 @@ t.test('labels of the other directions and of what the proxy answered itself', a
   ];
   for (const [what, changes, expected] of rows) t.match(record(changes), expected, what);
   t.match(record({}, { ...node, workload: {} }), { source_workload: 'unknown', source_workload_namespace: 'default' }, 'the namespace is known without a pod');
+});
+
+t.test('mutual TLS: who both ends are, by certificate and metadata', async (t) => {
+  const [ours, theirs] = ['spiffe://cluster.local/ns/default/sa/bookinfo-productpage', 'spiffe://cluster.local/ns/default/sa/bookinfo-reviews'];
+  const principals = (source: string, destination: string): Readonly<Record<string, string>> => ({ source_principal: source, destination_principal: destination });
+  const client = { name: 'details-v1', namespace: 'elsewhere', canonicalService: 'details', app: 'details' };
+  const rows: readonly (readonly [what: string, changes: StreamChanges, expected: Readonly<Record<string, string>>])[] = [
+    ['outbound', { info: { upstreamSecurity: mutualTls(theirs, ours), downstreamSecurity: mutualTls('spiffe://not/this', 'spiffe://not/this') } }, { ...principals(ours, theirs), connection_security_policy: 'unknown' }],
+    ['gateway', { direction: 'gateway', info: { upstreamSecurity: mutualTls(theirs, ours) } }, { ...principals(ours, theirs), reporter: 'source', connection_security_policy: 'unknown' }],
+    ['inbound', { direction: 'inbound', info: { downstreamSecurity: mutualTls(theirs, ours), clientWorkload: client } }, {
+      ...principals(theirs, ours), connection_security_policy: 'mutual_tls', source_workload: 'details-v1', source_workload_namespace: 'elsewhere', source_canonical_service: 'details', source_canonical_revision: 'latest', source_version: 'unknown',
+    }],
+    ['inbound, no certificate', { direction: 'inbound', info: { downstreamSecurity: tls() } }, { ...principals('unknown', 'unknown'), connection_security_policy: 'none' }],
+    ['inbound, not verified', { direction: 'inbound', info: { downstreamSecurity: { ...mutualTls(theirs, ours), mutual: false } } }, { ...principals('unknown', 'unknown'), connection_security_policy: 'none' }],
+    ['to a site outside', { info: { upstreamSecurity: mutualTls('https://example.com', ours) } }, principals(ours, 'unknown')],
+    ['no route', { direction: 'inbound', info: { cluster: undefined, host: undefined, responseCode: 404, downstreamSecurity: mutualTls(theirs, ours) } }, { ...principals(theirs, ours), connection_security_policy: 'mutual_tls' }],
+  ];
+  for (const [what, changes, expected] of rows) t.match(record(changes), expected, what);
+});
+
+t.test('clients of one end are told apart, whatever their order', async (t) => {
+  const metrics = createIstioMetrics(node);
+  const host = { address: '127.0.0.1:9080', workload: {} };
+  const info = (client?: number): StreamChanges['info'] & object => (client === undefined ? { host } : { host, downstreamSecurity: mutualTls(`spiffe://td/ns/a/sa/${client}`, 'spiffe://td/ns/b/sa/own'), clientWorkload: workloads[client] });
+  const workloads = [{ name: 'a' }, { name: 'b' }];
+  const order = [undefined, 0, 0, 1, undefined, 1, 0];
+  for (const client of order) metrics.record(completedStream({ direction: 'inbound', info: info(client) }));
+  t.same([...metrics.series()].map(({ cells }, i) => [labels(metrics)[i]?.['source_principal'], labels(metrics)[i]?.['source_workload'], cells[REQUESTS]]), [
+    ['unknown', 'unknown', 2], ['spiffe://td/ns/a/sa/0', 'a', 3], ['spiffe://td/ns/a/sa/1', 'b', 2],
+  ]);
+});
+
+t.test('TCP: opened, bytes since the last time, closed', async (t) => {
+  const metrics = createIstioMetrics(node);
+  const connection = (info: StreamChanges['info'] & object): Stream => Object.assign(completedStream({ request: { method: '' }, response: null, info: { protocol: '', responseCode: 0, ...info } }), { isTcp: true as const });
+  const counts = (): unknown => [...metrics.tcpSeries()].map(({ labelValues, cells }) => [labelValues[TCP_LABEL_NAMES.indexOf('response_flags')], ...cells]);
+  const long = connection({ bytesReceived: 5, bytesSent: 100 });
+  metrics.recordProgress(long);
+  t.same(counts(), [['-', 1, 0, 100, 5]]);
+  Object.assign(long.info, { bytesReceived: 7, bytesSent: 300 });
+  metrics.recordProgress(long);
+  t.same(counts(), [['-', 1, 0, 300, 7]]);
+  metrics.record(connection({ bytesReceived: 1, bytesSent: 2 }));
+  t.same(counts(), [['-', 2, 1, 302, 8]], 'a short one is opened and closed at once');
+  Object.assign(long.info, { bytesReceived: 8 });
+  metrics.record(long);
+  metrics.record(connection({ bytesReceived: 0, bytesSent: 0, flags: ResponseFlag.UpstreamConnectionFailure | ResponseFlag.ConnectAttemptsExceeded }));
+  t.same(counts(), [['-', 2, 2, 302, 9], ['UF,URX', 1, 1, 0, 0]]);
+  const [series] = metrics.tcpSeries();
+  t.same(TCP_LABEL_NAMES.filter((name) => /response|protocol|policy/.test(name)), ['request_protocol', 'response_flags', 'connection_security_policy']);
+  t.same(series?.labelValues.slice(-3), ['tcp', '-', 'unknown']);
+  t.equal([...metrics.series()].length, 0, 'no request');
+  metrics.reset();
+  t.same(counts(), [['-', 0, 0, 0, 0], ['UF,URX', 0, 0, 0, 0]]);
+  metrics.record(completedStream({ request: { method: '' } }));
+  t.equal([...metrics.tcpSeries()].length, 2, 'a head that the codec refused is neither');
+  for (let i = 0; i < 12_000; i++) metrics.record(connection({ cluster: { name: 'x', service: { host: `${i}`, name: `${i}`, namespace: '' } } }));
+  t.ok([...metrics.tcpSeries()].length <= 10_001, 'labels are bounded');
+});
+
+t.test('connections under way are told every five seconds', async (t) => {
+  const told: string[] = [];
+  const live = new LiveConnections(({ info }) => told.push(info.details));
+  const [a, b] = ['a', 'b'].map((details) => completedStream({ info: { details } })) as [Stream, Stream];
+  let connected = false;
+  live.add(a, () => true);
+  live.add(b, () => connected);
+  const sweeps = (...times: readonly number[]): string => {
+    for (const now of times) live.sweep(now);
+    return told.splice(0).join(' ');
+  };
+  t.equal(sweeps(1000, 2000, 5999), 'a', 'not those that have not reached a host');
+  connected = true;
+  t.equal(sweeps(6000, 7000), 'a b');
+  live.remove(a);
+  t.equal(sweeps(12_000), 'b');
+  live.remove(b);
+  t.equal(sweeps(20_000), '');
 });
 
 t.test('gRPC', async (t) => {
