@@ -1,20 +1,27 @@
 /** The bench's own arithmetic: a benchmark that miscounts is worse than none. */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { Certificate, Certificates } from '../../../bench/certificates.ts';
 import { cpuMicros, residentMb } from '../../../bench/measure/usage.ts';
 import { parseOptions } from '../../../bench/options.ts';
 import { envoyBootstrap } from '../../../bench/proxies/envoy-config.ts';
+import { gatewayBootstrap, inboundHopBootstrap, outboundHopBootstrap } from '../../../bench/proxies/envoy-mesh.ts';
 import { peers } from '../../../bench/proxies/index.ts';
 import { renderScenario } from '../../../bench/report.ts';
 import { scenarios } from '../../../bench/scenarios/index.ts';
+import { writeGatewaySnapshot, writeInboundHopSnapshot, writeOutboundHopSnapshot, writeTcpSnapshot } from '../../../bench/snapshots/mesh.ts';
 import { writePolicySnapshot } from '../../../bench/snapshots/policies.ts';
 import { summarise } from '../../../bench/statistics.ts';
 import { judge, targets, type Target } from '../../../bench/targets.ts';
-import { policyNames, type Metric, type Sample } from '../../../bench/types.ts';
+import { policyNames, type Metric, type PeerPlan, type Sample } from '../../../bench/types.ts';
+import { compile } from '../../../config/compile/index.ts';
+import type { NodeOptions } from '../../../config/compile/node.ts';
+import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
 import { snapshotOf } from '../../support/findings.ts';
+import { CLIENT } from '../config/compile/compiled.ts';
 
 function samples(peer: string, metric: Metric, ...values: readonly number[]): Sample[] {
   return values.map((value) => ({ peer, metric, value }));
@@ -83,6 +90,65 @@ t.test('what the policies scenario configures is what its rows say', (t) => {
     ['mirror', false, false, false, true, false, false],
     ['consistent-hash', false, false, false, false, true, false],
   ]);
+  t.end();
+});
+
+const certificates: Certificates = { root: '/certs/root-cert.pem', gateway: certificate('gateway'), client: certificate('client'), server: certificate('server') };
+
+function certificate(name: string): Certificate {
+  return { folder: `/certs/${name}`, chain: `/certs/${name}/cert-chain.pem`, key: `/certs/${name}/key.pem` };
+}
+
+/** What a proxy of ours makes of the files in `folder`. */
+function compiledFrom(folder: string, node: Partial<NodeOptions>): RuntimeConfig {
+  const snapshot = snapshotOf(readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')).join('---\n'));
+  return compile(snapshot, { ...CLIENT, ip: '127.0.0.1', ...node }).config;
+}
+
+t.test('both sides of a mutual TLS hop verify each other, ours and Envoy\'s', (t) => {
+  const folder = t.testdir();
+  const [out, inside] = [join(folder, 'out'), join(folder, 'in')];
+  for (const each of [out, inside]) mkdirSync(each);
+  writeOutboundHopSnapshot(out, 4001);
+  writeInboundHopSnapshot(inside, 4001, 4002);
+  const identity = 'spiffe://cluster.local/ns/default/sa/bench';
+  const cluster = compiledFrom(out, { hasIdentity: true }).clusters['outbound|8080||bench.default.svc.cluster.local'];
+  t.match(cluster, { tls: { mode: 'AUTO', identity: { kind: 'workload' }, trust: { kind: 'workload' }, subjectAltNames: [identity] } }, 'the server\'s identity');
+  t.ok(JSON.stringify(cluster).includes('"tlsMode":"istio"'), 'its host is one that takes mutual TLS');
+  const { listeners } = compiledFrom(inside, { name: 'bench-1', serviceAccount: 'bench', labels: { app: 'bench' }, hasIdentity: true });
+  const [listener] = listeners.filter(({ bind }) => bind.port === 4001);
+  t.match(listener?.chains, [{ tls: { mode: 'ISTIO_MUTUAL', clientCertificate: 'required', trustDomains: ['cluster.local'] }, network: { kind: 'http' } }]);
+  t.equal(listener?.chains?.length, 1, 'and nothing in plain text');
+  const plan: PeerPlan = { work: 'mtls-hop', listenPort: 1, upstreamPort: 2, upstreamPorts: [2], folder, certificates };
+  t.match(outboundHopBootstrap(plan, 3, certificates, {}), `"san_type":"URI","matcher":{"exact":"${identity}"}`);
+  t.match(outboundHopBootstrap(plan, 3, certificates, {}), '"istio-http/1.1"');
+  const inbound = inboundHopBootstrap(plan, 3, certificates, {});
+  t.same(['"require_client_certificate":true', '"prefix":"spiffe://cluster.local/"', '/certs/server/key.pem'].filter((text) => !inbound.includes(text)), []);
+  t.end();
+});
+
+t.test('gateways of the bench: HTTPS with the certificate that Envoy shows too, and bytes', (t) => {
+  const folder = t.testdir();
+  const [https, tcp] = [join(folder, 'https'), join(folder, 'tcp')];
+  for (const each of [https, tcp]) mkdirSync(each);
+  writeGatewaySnapshot(https, 4001, 4002, certificates.gateway);
+  writeTcpSnapshot(tcp, 4001, 4002);
+  const node: Partial<NodeOptions> = { mode: 'gateway', name: 'gateway', labels: { istio: 'ingressgateway' } };
+  const listenersOf = (each: string) => compiledFrom(each, node).listeners.filter(({ bind }) => bind.port === 4001);
+  const { chain, key } = certificates.gateway;
+  t.match(listenersOf(https), [{ chains: [{ tls: { mode: 'SIMPLE', identities: [{ certificate: chain, key }], clientCertificate: 'none' }, network: { kind: 'http' } }] }]);
+  t.match(listenersOf(tcp), [{ defaultChain: { network: { kind: 'tcp' } } }]);
+  const envoy = gatewayBootstrap({ work: 'https', listenPort: 1, upstreamPort: 2, upstreamPorts: [2], folder, certificates }, certificates, {});
+  t.same([chain, key, '"TLSv1_3"'].filter((text) => !envoy.includes(text)), []);
+  t.end();
+});
+
+t.test('figures that should be high are compared too', (t) => {
+  const scenario = scenarios.find(({ name }) => name === 'tcp-pass');
+  if (scenario === undefined) throw new Error('no such scenario');
+  const all = [...samples('haproxy', 'mbPerCpuSecond', 2000), ...samples('outrider', 'mbPerCpuSecond', 1500)];
+  const text = renderScenario(scenario, { scenario: 'tcp-pass', finished: '2026-01-02T03:04:05.000Z', rounds: 1, measureMs: 1, versions: {}, samples: all });
+  t.match(text, /\| peer +\| MB per CPU second \| MB per CPU s ÷ haproxy \|\n.*\n\| haproxy +\| 2,000 +\| 1\.00 +\|\n\| outrider +\| 1,500 +\| 0\.75 +\|/);
   t.end();
 });
 
