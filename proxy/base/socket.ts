@@ -82,8 +82,12 @@ interface StreamHandle {
 
 interface WriteRequest {
   handle: unknown;
-  oncomplete: (status: number) => void;
+  /** Called as a method of the request. */
+  oncomplete: (this: WriteRequest, status: number) => void;
+  /** As net has it: not over when the call returned. */
   async: boolean;
+  /** Ours: who counts it. */
+  writer?: SocketWriter;
   bytes: number;
   buffer: Buffer | undefined;
   /** Node 26: the outcome of a write that was over before anyone could listen. */
@@ -145,7 +149,7 @@ export class SocketWriter {
       return true;
     }
     if (given === null || handle.writeQueueSize === 0) return true;
-    this.#queued++;
+    this.#count(given);
     return false;
   }
 
@@ -175,27 +179,40 @@ export class SocketWriter {
     request.handle = handle;
     request.async = false;
     request.bytes = 0;
-    request.oncomplete = this.#onComplete;
+    request.oncomplete = SocketWriter.#onComplete;
+    request.writer = this;
     request.buffer = bytes;
+  }
+
+  #count(request: WriteRequest): void {
+    request.async = true;
+    this.#queued++;
   }
 
   #awaitReturned(request: WriteRequest, handle: StreamHandle, bytes: Buffer): boolean {
     const status = request.writeStatus;
-    if (typeof status === 'number' || handle.writeQueueSize === 0) {
-      // Over already; where nothing waits and nothing was reported, it was refused.
+    if (typeof status === 'number') {
       if (status !== 0) this.#socket.destroy();
       return true;
     }
     this.#await(request, handle, bytes);
-    this.#queued++;
+    // Taken whole, or refused because the socket is closed: its end is reported elsewhere.
+    if (handle.writeQueueSize === 0) return true;
+    this.#count(request);
     return false;
   }
 
-  readonly #onComplete = (status: number): void => {
-    this.#queued--;
-    if (status < 0) this.#socket.destroy();
-    else if (this.#queued === 0) this.#onDrain();
-  };
+  /**
+   * libuv tries twice before it waits. What the kernel takes whole only the second time is reported here as well, although
+   * `write` has said that it is gone: such a report counts for nothing.
+   */
+  static #onComplete(this: WriteRequest, status: number): void {
+    const { writer } = this;
+    if (writer === undefined || !this.async) return;
+    writer.#queued--;
+    if (status < 0) writer.#socket.destroy();
+    else if (writer.#queued === 0) writer.#onDrain();
+  }
 }
 
 /** The handle to write to, or undefined where this Node keeps its parts elsewhere. Learns the request class on the way. */
