@@ -14,21 +14,20 @@ import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { clusterOf, destinationOf } from '../router/choose-upstream.ts';
+import { clusterOf, destinationOf, nameAsked } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
 import { REQUEST_BUFFER_LIMIT_BYTES } from '../router/request-buffer.ts';
 import { Router, type RoutedStream } from '../router/router.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
-import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
-import type { ConnectionSecurity } from '../stream/connection-security.ts';
+import { nameFailureReply, NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import { StreamInfo } from '../stream/stream-info.ts';
 import type { FilterCounters, RequestHead, ResponseHead, Stream } from '../stream/stream.ts';
-import { clientWorkload, METADATA_HEADER, METADATA_ID_HEADER } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
+import { answerClient, meetClient } from './client-metadata.ts';
 import type { StreamListener } from './stream-listener.ts';
 import {
   ABSOLUTE_PATH_REJECTED,
@@ -59,7 +58,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
   #live: LiveRoute | undefined;
   #destination: LiveDestination | undefined;
   #router: Router | undefined;
-  /** Body that arrived while an asynchronous filter was deciding. */
+  /** Body that arrived while an asynchronous filter was deciding, or a name was looked up. */
   #held: Buffer[] | undefined;
   #heldBytes = 0;
   /** When an asynchronous filter let the request go on. */
@@ -258,17 +257,9 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     const path = normalizePath(request.path, config.http.pathNormalization);
     if (path === undefined) return PATH_NORMALIZATION_FAILED;
     request.path = path;
-    if (this.info.downstreamSecurity !== undefined) this.#meetClient(this.info.downstreamSecurity, facts.seen);
+    if (this.info.downstreamSecurity !== undefined) this.#introduces = meetClient(this, this.info.downstreamSecurity, facts.seen);
     this.info.forwardedAddress = applyRequestHeaders(request, facts.seen, this.#writer, config.http);
     return undefined;
-  }
-
-  /** Whom the mesh's client says it is, before the headers that say so are removed. */
-  #meetClient(security: ConnectionSecurity, seen: number): void {
-    if (this.direction !== 'inbound') return;
-    const header = (seen & Seen.EdgeControl) === 0 ? undefined : this.request.headers.get(METADATA_HEADER);
-    this.info.clientWorkload = clientWorkload(security, header);
-    this.#introduces = header !== undefined && this.info.clientWorkload !== undefined;
   }
 
   #findRoute(facts: RequestFacts): LocalReply | undefined {
@@ -321,6 +312,16 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     const destination = this.#destination;
     const cluster = this.info.cluster as Cluster | undefined;
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
+    if (cluster.names !== undefined) {
+      const name = nameAsked(this.request, live, destination);
+      const looking = cluster.names.lookUp(name);
+      if (looking !== undefined) {
+        this.#awaitFilters(looking);
+        return undefined;
+      }
+      const known = cluster.names.answer(name);
+      if (typeof known !== 'string') return nameFailureReply(known);
+    }
     this.#router = new Router(this, live, destination, cluster, this.#listener.routing);
     return this.#router.start();
   }
@@ -334,10 +335,17 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     return this.#writer.originalDestination ?? { address: authorityHost(this.request.authority), port: this.#port };
   }
 
+  get nameAsked(): string | undefined {
+    const live = this.#live;
+    const destination = this.#destination;
+    return live === undefined || destination === undefined ? undefined : nameAsked(this.request, live, destination);
+  }
+
   get redirectedFrom(): OriginalDestination | undefined {
     return this.#writer.facts?.originalDestination;
   }
 
+  /** Until then the request waits here; `#forward` is called again. */
   #awaitFilters(pending: Promise<LocalReply | void>): void {
     this.#filtersPending = true;
     pending
@@ -426,17 +434,10 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     if ((seen & Seen.Date) === 0) headers.add('date', httpDate(this.#listener.deps.clock));
     if ((seen & Seen.Server) === 0) headers.add('server', SERVER_NAME);
     else headers.set('server', SERVER_NAME);
-    if (this.#introduces) this.#introduce(headers);
+    if (this.#introduces) answerClient(headers, this.#listener.runtime.ownMetadata);
     this.#responseStarted = true;
     this.info.responseCode = head.status;
     this.#writer.writeHead(head, framing);
-  }
-
-  #introduce(headers: HeaderList): void {
-    const own = this.#listener.runtime.ownMetadata;
-    if (own === undefined) return;
-    headers.set(METADATA_ID_HEADER, own.id);
-    headers.set(METADATA_HEADER, own.value);
   }
 
   /** Exactly once: whatever the stream held is given back, and everyone who counts is told. */

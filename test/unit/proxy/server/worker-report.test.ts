@@ -110,7 +110,7 @@ t.test('requests and TCP connections of two workers, by labels', async (t) => {
       worker({ series: [series('a', 1, 2)], tcpSeries: [series('a', 1, 0, 10, 20), series('b', 1, 1, 1, 1)] }),
       worker({ series: [], tcpSeries: [series('a', 2, 1, 5, 6)] }),
     ],
-    { listeners: [], clusters: {} } as unknown as RuntimeConfig,
+    new FakeAdminView([]).config,
   );
   const listed = (of: typeof merged.series): unknown => of.map(({ labelValues, cells }) => [labelValues[0], ...cells]);
   t.same([listed(merged.series), listed(merged.tcpSeries)], [[['a', 1, 2]], [['a', 3, 1, 15, 26], ['b', 1, 1, 1, 1]]]);
