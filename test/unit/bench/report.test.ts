@@ -116,7 +116,7 @@ t.test('both sides of a mutual TLS hop verify each other, ours and Envoy\'s', (t
   t.match(cluster, { tls: { mode: 'AUTO', identity: { kind: 'workload' }, trust: { kind: 'workload' }, subjectAltNames: [identity] } }, 'the server\'s identity');
   t.ok(JSON.stringify(cluster).includes('"tlsMode":"istio"'), 'its host is one that takes mutual TLS');
   const { listeners } = compiledFrom(inside, { name: 'bench-1', serviceAccount: 'bench', labels: { app: 'bench' }, hasIdentity: true });
-  const [listener] = listeners.filter(({ bind }) => bind.port === 4001);
+  const listener = listeners.find(({ bind }) => bind.port === 4001);
   t.match(listener?.chains, [{ tls: { mode: 'ISTIO_MUTUAL', clientCertificate: 'required', trustDomains: ['cluster.local'] }, network: { kind: 'http' } }]);
   t.equal(listener?.chains?.length, 1, 'and nothing in plain text');
   const plan: PeerPlan = { work: 'mtls-hop', listenPort: 1, upstreamPort: 2, upstreamPorts: [2], folder, certificates };
