@@ -20,7 +20,11 @@ export class Relay {
   readonly #sink: Socket;
   readonly #writer: SocketWriter;
   readonly #onFlushed: () => void;
+  /** Where the source's next read goes. */
   #own: Buffer | undefined;
+  /** Own buffers that the sink keeps until it drains, and those that nobody uses: one or two. */
+  #lent: Buffer[] = [];
+  #free: Buffer[] = [];
   #ownRefused = false;
 
   /** `onDrain` is called when the sink takes bytes again, `onFlushed` once, when the last ones have left. */
@@ -30,6 +34,7 @@ export class Relay {
     this.#onFlushed = events.onFlushed;
     this.#writer = new SocketWriter(sink, () => {
       events.onDrain();
+      this.#takeBack();
       source.resume();
     });
   }
@@ -44,11 +49,11 @@ export class Relay {
   relay(shared: Buffer, length: number): void {
     const own = this.#own;
     if (own !== undefined) {
-      this.send(own.subarray(0, length));
+      this.#sendOwn(own, length);
       return;
     }
     this.send(Buffer.from(shared.subarray(0, length)));
-    if (length >= BULK_BYTES && !this.#ownRefused) this.#takeOwnBuffer();
+    if (length >= BULK_BYTES && !this.#ownRefused) this.#readIntoOwn();
   }
 
   /** The source sent FIN: the sink gets one behind all bytes. */
@@ -61,9 +66,24 @@ export class Relay {
     });
   }
 
-  #takeOwnBuffer(): void {
-    const buffer = Buffer.allocUnsafeSlow(OWN_BUFFER_BYTES);
-    if (readInto(this.#source, buffer)) this.#own = buffer;
-    else this.#ownRefused = true;
+  #sendOwn(own: Buffer, length: number): void {
+    this.bytes += length;
+    if (this.#writer.write(own.subarray(0, length))) return;
+    this.#source.pause();
+    this.#lent.push(own);
+    // A paused TLS socket still passes on what it holds: not over bytes that the sink has yet to take.
+    this.#readIntoOwn();
+  }
+
+  #readIntoOwn(): void {
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(OWN_BUFFER_BYTES);
+    this.#ownRefused = !readInto(this.#source, buffer);
+    this.#own = this.#ownRefused ? undefined : buffer;
+  }
+
+  #takeBack(): void {
+    if (this.#lent.length === 0) return;
+    this.#free = this.#lent;
+    this.#lent = [];
   }
 }
