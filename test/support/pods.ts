@@ -210,6 +210,17 @@ export class Pod {
     return { status: Number(stdout.slice(cut + 1)), body: stdout.slice(0, cut), code };
   }
 
+  /** Starts a server and waits until it has said `ready`, on standard output or error; it ends with the test. */
+  async start(program: string, args: readonly string[], ready: string): Promise<void> {
+    const child = this.namespace.spawn(program, args);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await eventually(() => {
+      if (child.exitCode !== null) throw new Error(`${program} in ${this.name} ended with ${child.exitCode}: ${said}`);
+      return said.includes(ready);
+    }, `${program} in ${this.name} to say ${ready}`, START_LIMIT_MS);
+  }
+
   /** Starts a node program given as text and waits for its first line; it ends with the test. */
   serve(source: string, argument: unknown): Promise<void> {
     return this.namespace.serve(source, argument);
