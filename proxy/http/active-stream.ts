@@ -86,12 +86,7 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.trailersAccepted = facts.trailersAccepted;
     const { info } = this;
     info.downstream = writer;
-    const { facts: connection } = writer;
-    if (connection !== undefined) {
-      info.downstreamSecurity = connection.security;
-      info.requestedServerName = connection.requestedServerName;
-      info.filterChain = connection.filterChain;
-    }
+    if (writer.facts !== undefined) info.takeConnection(writer.facts);
     info.startTimeMs = listener.deps.clock.wallTime();
     info.startMs = listener.deps.clock.now();
     listener.stats.downstreamRqTotal++;

@@ -20,9 +20,7 @@ export class RefusedConnection implements Stream {
     const { info } = this;
     info.protocol = '';
     info.downstream = facts;
-    info.downstreamSecurity = facts.security;
-    info.requestedServerName = facts.requestedServerName;
-    info.filterChain = facts.filterChain;
+    info.takeConnection(facts);
     info.startTimeMs = facts.startTimeMs;
     info.startMs = facts.startMs;
     info.endMs = endMs;

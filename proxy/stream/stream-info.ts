@@ -22,6 +22,13 @@ export interface DownstreamAddresses {
   readonly remoteAddress: string;
 }
 
+/** Of ConnectionFacts. */
+interface InspectedConnection {
+  readonly security: ConnectionSecurity | undefined;
+  readonly requestedServerName: string | undefined;
+  readonly filterChain: string | undefined;
+}
+
 export class StreamInfo {
   /** Wall clock, milliseconds since the epoch, when the first byte of the request head arrived. */
   startTimeMs = 0;
@@ -73,6 +80,13 @@ export class StreamInfo {
   /** Value of x-envoy-upstream-service-time on the response, milliseconds; -1 without one. */
   upstreamServiceTimeMs = -1;
   attemptCount = 0;
+
+  /** What the listener found out about the connection before it was served. */
+  takeConnection({ security, requestedServerName, filterChain }: InspectedConnection): void {
+    this.downstreamSecurity = security;
+    this.requestedServerName = requestedServerName;
+    this.filterChain = filterChain;
+  }
 
   /** `10.0.0.9:41234`. */
   get upstreamLocalAddress(): string | undefined {
