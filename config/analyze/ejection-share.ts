@@ -55,7 +55,7 @@ interface Group {
 /** The service as a whole and the subsets that inherit its block, or the one subset. Empty where nobody knows the endpoints yet. */
 function groupsOf(spec: DestinationRuleSpec, path: Path, service: MeshService | undefined, portNumber: number | undefined, source: EndpointSource): readonly Group[] {
   const port = service?.ports.find(({ number }) => number === portNumber) ?? service?.ports[0];
-  if (service === undefined || port === undefined || service.resolution === 'DNS' || service.resolution === 'DNS_ROUND_ROBIN') return [];
+  if (service === undefined || port === undefined || service.resolution.includes('DNS')) return [];
   const endpoints = endpointsOf(service, port, source);
   const count = (wanted: Labels | undefined): number => distinctEndpoints(endpoints.filter(({ labels }) => selects(wanted, labels))).length;
   const subsets = (spec.subsets ?? []).filter((subset, index) => (path[1] === 'subsets' ? path[2] === index : portNumber === undefined && subset.trafficPolicy?.outlierDetection === undefined));

@@ -87,7 +87,6 @@ const endpointFields: readonly UnenforcedField[] = [
 ];
 
 const serviceEntryFields: readonly UnenforcedField[] = [
-  { path: 'resolution', consequence: 'the name in the request is connected to as with resolution NONE', counts: (value) => value === 'DYNAMIC_DNS' },
   ...below('endpoints[]', endpointFields),
 ];
 
@@ -127,6 +126,7 @@ export const unenforcedMeshFields: readonly UnenforcedField[] = [
   { path: 'trustDomain', consequence: 'use --trust-domain', counts: isOtherThan('', 'cluster.local') },
   ...below('defaultTrafficPolicy.connectionPool', connectionPoolFields),
   ...keepAliveFields,
+  { path: 'outboundTrafficPolicy.mode', consequence: 'unknown destinations are passed through to the address that the application dialled, as with ALLOW_ANY', counts: (value) => value === 'ALLOW_ANY_DYNAMIC_DNS' },
   { path: 'h2UpgradePolicy', consequence: 'upstream connections are HTTP/1.1', counts: isOtherThan('DO_NOT_UPGRADE') },
   { path: 'enableTracing', consequence: 'no spans are made', counts: isOn },
   { path: 'dnsRefreshRate', consequence: 'names are looked up again at an interval of the proxy\'s own' },

@@ -63,7 +63,7 @@ function automatic(cluster: SecuredCluster, input: ClusterTlsInput): ClientTlsCo
 }
 
 function isChosenByDownstream({ headless, resolution }: MeshService, { loadBalancer }: EffectivePolicy): boolean {
-  return headless || resolution === 'NONE' || loadBalancer?.value.simple === 'PASSTHROUGH';
+  return headless || resolution === 'NONE' || resolution === 'DYNAMIC_DNS' || loadBalancer?.value.simple === 'PASSTHROUGH';
 }
 
 function written(tls: Located<ClientTlsSettings>, cluster: SecuredCluster, input: ClusterTlsInput): ClientTlsConfig {

@@ -103,8 +103,9 @@ function createCluster({ service, port, rule, subset, endpoints, all }: ClusterP
   const policy = effectivePolicy(rule, port.number, subset, mesh);
   const settings = policies.of(policy);
   const discovery = discoveryOf(service, port, settings.loadBalancer.policy, source.mode);
-  const locality = discovery === 'ORIGINAL_DST' ? undefined : effectiveLocality(policy, service, mesh);
-  const placed = discovery === 'ORIGINAL_DST' ? { endpoints: [], weighted: false } : placeEndpoints(endpoints, locality, place);
+  const chosenByDownstream = discovery === 'ORIGINAL_DST' || discovery === 'DYNAMIC_DNS';
+  const locality = chosenByDownstream ? undefined : effectiveLocality(policy, service, mesh);
+  const placed = chosenByDownstream ? { endpoints: [], weighted: false } : placeEndpoints(endpoints, locality, place);
   const targetPort = typeof port.target === 'number' ? port.target : port.number;
   const cluster = reuse.cluster({
     name: outboundCluster(port.number, subset, service.host),
@@ -115,7 +116,7 @@ function createCluster({ service, port, rule, subset, endpoints, all }: ClusterP
     ...(policy.proxyProtocol !== undefined && { proxyProtocol: policy.proxyProtocol.value.version ?? 'V1' }),
     protocol: port.protocol,
     ...(service.headless && discovery === 'STATIC' && source.mode === 'sidecar' && { followsOriginalDestination: true as const }),
-    ...(discovery === 'ORIGINAL_DST' && service.resolution === 'NONE' && targetPort !== port.number && { portOverride: targetPort }),
+    ...(chosenByDownstream && ['NONE', 'DYNAMIC_DNS'].includes(service.resolution) && targetPort !== port.number && { portOverride: targetPort }),
     service: { host: service.host, name: service.name, namespace: service.namespace },
     port: port.number,
     subset,
@@ -137,9 +138,9 @@ function localityWeighted(settings: ClusterPolicy): ClusterPolicy {
 
 const PASSTHROUGH: ClusterConfig['loadBalancer'] = { policy: 'PASSTHROUGH', origin: 'default' };
 
-/** Where the downstream's own destination is used there is nothing to balance, whatever was written (Envoy: CLUSTER_PROVIDED). */
+/** Where the downstream's own destination or name is used there is nothing to balance, whatever was written (Envoy: CLUSTER_PROVIDED). */
 function withoutBalancer<T extends Pick<ClusterConfig, 'loadBalancer'>>(settings: T, discovery: ClusterConfig['discovery']): T {
-  if (discovery !== 'ORIGINAL_DST' || settings.loadBalancer.policy === 'PASSTHROUGH') return settings;
+  if ((discovery !== 'ORIGINAL_DST' && discovery !== 'DYNAMIC_DNS') || settings.loadBalancer.policy === 'PASSTHROUGH') return settings;
   return { ...settings, loadBalancer: PASSTHROUGH };
 }
 
@@ -148,6 +149,7 @@ function withoutBalancer<T extends Pick<ClusterConfig, 'loadBalancer'>>(settings
  * gateway cannot know that. HTTP for a headless service keeps its endpoints for requests that were not intercepted.
  */
 function discoveryOf({ resolution, headless }: MeshService, { protocol }: MeshPort, policy: ClusterConfig['loadBalancer']['policy'], mode: 'sidecar' | 'gateway'): ClusterConfig['discovery'] {
+  if (resolution === 'DYNAMIC_DNS') return resolution;
   if (mode === 'gateway') return resolution === 'NONE' ? 'STATIC' : resolution;
   if (headless && !isHttp(protocol)) return 'ORIGINAL_DST';
   return resolution === 'NONE' || policy === 'PASSTHROUGH' ? 'ORIGINAL_DST' : resolution;

@@ -124,7 +124,7 @@ function selectedEntries(namespace: string, selector: Labels, port: MeshPort, so
 
 function entryEndpoints(service: MeshService, port: MeshPort, source: EndpointSource): readonly LabelledEndpoint[] {
   // A sidecar forwards to the address the application dialled; a gateway has none and uses what endpoints there are.
-  if (service.declared.kind !== 'ServiceEntry' || (service.resolution === 'NONE' && source.mode === 'sidecar')) return [];
+  if (service.declared.kind !== 'ServiceEntry' || service.resolution === 'DYNAMIC_DNS' || (service.resolution === 'NONE' && source.mode === 'sidecar')) return [];
   return service.declared.entries.flatMap((entry) => endpointsOfEntry(service, entry, port, source));
 }
 

@@ -68,7 +68,7 @@ interface Target {
 
 /** The cluster follows inheritance by blocks, the route the order above, so the two may differ; a balancer that does not hash asks for no key. */
 function compiled(written: ConsistentHash, { rule, service, port, subset }: Target, { mesh, mode }: HashPolicyInput): HashPolicyConfig | undefined {
-  const passesThrough = service.resolution === 'NONE' && mode === 'sidecar';
+  const passesThrough = service.resolution === 'DYNAMIC_DNS' || (service.resolution === 'NONE' && mode === 'sidecar');
   const hashes = !passesThrough && effectivePolicy(rule, port, subset, mesh).loadBalancer?.value.consistentHash !== undefined;
   return hashes ? hashPolicyConfig(written) : undefined;
 }

@@ -19,8 +19,8 @@ export interface MeshService {
   readonly addresses: readonly string[];
   /** CIDR blocks of a ServiceEntry's addresses: every address in them is the service's. */
   readonly ranges?: readonly string[];
-  /** How a client finds endpoints; NONE = the address the downstream asked for. */
-  readonly resolution: 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'NONE';
+  /** How a client finds endpoints; NONE = the address the downstream asked for, DYNAMIC_DNS = the name it asked for. */
+  readonly resolution: 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'NONE' | 'DYNAMIC_DNS';
   /** Kubernetes Service without cluster IP: its pods' own DNS names are hosts too. */
   readonly headless: boolean;
   /** ServiceEntry MESH_EXTERNAL: no automatic mutual TLS. */

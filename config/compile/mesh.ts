@@ -80,7 +80,7 @@ export function meshSettings(meshConfig: Resource<MeshConfigSpec> | undefined): 
   };
 }
 
-/** ALLOW_ANY_DYNAMIC_DNS is ALLOW_ANY whose destination is resolved from the request, which is how this proxy passes through anyway. */
+/** ALLOW_ANY_DYNAMIC_DNS passes through as ALLOW_ANY does; the analysis says so. */
 function outboundPolicy({ outboundTrafficPolicy }: MeshConfigSpec): OutboundPolicy {
   const mode = outboundTrafficPolicy?.mode === 'REGISTRY_ONLY' ? 'REGISTRY_ONLY' : 'ALLOW_ANY';
   const egressProxy = outboundTrafficPolicy?.egressProxy;

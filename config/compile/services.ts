@@ -109,7 +109,7 @@ function entryService(entry: Resource<ServiceEntrySpec>, host: string, mesh: Mes
     ports: (spec.ports ?? []).flatMap(entryPort),
     addresses,
     ...(ranges.length > 0 && { ranges }),
-    resolution: entryResolution(spec.resolution),
+    resolution: spec.resolution ?? 'NONE',
     headless: false,
     external: spec.location !== 'MESH_INTERNAL',
     ...(distribution !== undefined && { distribution }),
@@ -130,11 +130,6 @@ function entryPort(port: NonNullable<ServiceEntrySpec['ports']>[number]): readon
   const protocol = writtenProtocol(port.protocol);
   if (protocol === undefined) return [];
   return [{ number: port.number, name: port.name, protocol, target: port.targetPort ?? port.number }];
-}
-
-/** DYNAMIC_DNS resolves the request's own Host when it comes, which is what a destination taken from the request means. */
-function entryResolution(resolution: ServiceEntrySpec['resolution']): MeshService['resolution'] {
-  return resolution === undefined || resolution === 'DYNAMIC_DNS' ? 'NONE' : resolution;
 }
 
 /** Only entries that find endpoints in the same way can share a host; of a port declared twice the older counts. */

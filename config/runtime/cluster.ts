@@ -96,8 +96,10 @@ export interface ClusterConfig {
   /**
    * STATIC: endpoints are IPs. DNS: endpoint addresses are names, all their addresses are hosts.
    * DNS_ROUND_ROBIN: only the first address at connect time. ORIGINAL_DST: the address the downstream asked for.
+   * DYNAMIC_DNS: the name in the request's Host or the connection's SNI, looked up when it comes; there are no endpoints,
+   * and the port is `portOverride`, else `port`.
    */
-  readonly discovery: 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'ORIGINAL_DST';
+  readonly discovery: 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'ORIGINAL_DST' | 'DYNAMIC_DNS';
   readonly endpoints: readonly EndpointConfig[];
   readonly loadBalancer: LoadBalancerConfig;
   /** Absent: nothing is limited. */
@@ -121,7 +123,7 @@ export interface ClusterConfig {
    * ORIGINAL_DST; endpoints, and `addressOverride`, are for what was not redirected.
    */
   readonly followsOriginalDestination?: true;
-  /** For ORIGINAL_DST with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
+  /** For ORIGINAL_DST and DYNAMIC_DNS with a ServiceEntry targetPort: connect to this port instead of the one asked for. */
   readonly portOverride?: number;
   /** For ORIGINAL_DST: connect to this address, whichever one was asked for; only the port is the downstream's (InboundPassthroughCluster). See followsOriginalDestination. */
   readonly addressOverride?: string;

@@ -55,6 +55,8 @@ function upstreamCause(stream: Stream, cluster: Cluster | undefined, flags: numb
     if (info.details !== 'upstream_per_try_timeout') return `: no answer within its timeout of ${route?.timeoutMs ?? 0} ms${at(route?.origins?.['timeout'])}`;
     return `: no answer of ${info.host?.address ?? 'the upstream'} within its perTryTimeout of ${route?.retry?.perTryTimeoutMs ?? 0} ms${at(route?.retry?.origin ?? route?.origins?.['retries'])}`;
   }
+  if ((flags & ResponseFlag.DnsFailure) !== 0) return ` sends to ${cluster?.name ?? 'a cluster'}, which looks the request's own host up, and that failed: ${info.details}`;
+  if (info.details === 'dns_cache_overflow') return ` sends to ${cluster?.name ?? 'a cluster'}, and too many names of requests are being looked up`;
   if (info.details.endsWith('{overflow}')) return ` chose ${cluster?.name ?? 'a cluster'}, which ${fullLimit(stream, cluster)}`;
   if (info.details === 'via_upstream' && (flags & (ResponseFlag.UpstreamRetryLimitExceeded | ResponseFlag.UpstreamOverflow)) !== 0) {
     return ` passed on what ${info.host?.address ?? 'the upstream'} of ${cluster?.name ?? '-'} answered last`;

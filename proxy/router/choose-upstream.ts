@@ -1,5 +1,6 @@
 /** Route → destination → cluster → host: where one request goes, or the reply that says why it goes nowhere. */
 
+import { authorityHost } from '../base/authority.ts';
 import type { OriginalDestination } from '../codec/codec.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
@@ -11,7 +12,7 @@ import type { HeaderOps } from './header-ops.ts';
 import type { LiveDestination, LiveRoute } from './live-route.ts';
 import { rewriteAuthority } from './rewrite.ts';
 import type { Runtime } from './runtime.ts';
-import { NO_HEALTHY_UPSTREAM } from './upstream-reply.ts';
+import { nameFailureReply, NO_HEALTHY_UPSTREAM } from './upstream-reply.ts';
 
 /** The weighted destination for `random`, uniform in [0, 1); undefined where the route forwards nowhere. */
 export function destinationOf(live: LiveRoute, random: number): LiveDestination | undefined {
@@ -24,15 +25,29 @@ export interface DestinationAsked {
   readonly destinationAsked: OriginalDestination;
   /** The same as the kernel tells it; undefined where the connection was not redirected. */
   readonly redirectedFrom?: OriginalDestination | undefined;
+  /** Host name that the upstream gets to see; absent: `destinationAsked`. */
+  readonly nameAsked?: string | undefined;
 }
 
 /** A host of `cluster`, or the reply that says why there is none. */
 export function hostOf(cluster: Cluster, asked: DestinationAsked, request?: PickRequest<Host>): Host | LocalReply {
   const { redirectedFrom } = asked;
   if (redirectedFrom !== undefined && cluster.followsRedirection) return cluster.pickRedirected(redirectedFrom);
+  if (cluster.names !== undefined) return namedHost(cluster, asked.nameAsked ?? asked.destinationAsked.address);
   if (!cluster.usesOriginalDestination) return cluster.pick(request) ?? NO_HEALTHY_UPSTREAM;
   const { address, port } = asked.destinationAsked;
   return cluster.pickOriginal(address, port);
+}
+
+function namedHost(cluster: Cluster, name: string): Host | LocalReply {
+  const host = cluster.pickNamed(name);
+  return 'kind' in host ? nameFailureReply(host) : host;
+}
+
+/** Host of the request as the destination gets it, without port; what a cluster of names looks up (Envoy: behind every rewriting). */
+export function nameAsked(request: RequestHead, { config: { action } }: LiveRoute, destination: LiveDestination): string {
+  const rewritten = action.kind === 'forward' ? action.rewrite?.authority : undefined;
+  return authorityHost(rewritten ?? destination.authority ?? request.authority);
 }
 
 export function clusterOf(destination: LiveDestination, runtime: Runtime): Cluster | undefined {

@@ -77,7 +77,7 @@ function send(cluster: Cluster, copy: MirrorCopy, deps: MirrorDeps): void {
     return;
   }
   // A cluster that goes where the downstream wanted to go has no host of its own for a copy (Envoy).
-  const host = cluster.usesOriginalDestination ? cluster.pick() : hostOf(cluster, NOWHERE);
+  const host = cluster.isChosenByDownstream ? cluster.pick() : hostOf(cluster, NOWHERE);
   if (host instanceof Host) new MirrorRequest(copy, bytes, underWay).start(cluster, host, deps);
 }
 

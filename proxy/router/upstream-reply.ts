@@ -3,6 +3,7 @@
 import type { UpstreamReset } from '../codec/codec.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
+import type { NameFailure } from '../upstream/asked-names.ts';
 import type { ConnectFailure } from '../upstream/connector.ts';
 
 const PREFIX = 'upstream connect error or disconnect/reset before headers. reset reason: ';
@@ -37,6 +38,13 @@ export function connectFailureReply(failure: ConnectFailure): LocalReply {
   };
 }
 
+/** The name that the request brought leads nowhere (Envoy's dynamic forward proxy). */
+export function nameFailureReply(failure: NameFailure): LocalReply {
+  if (failure.kind === 'overflow') return NAME_OVERFLOW;
+  const details = `dns_resolution_failure{${failure.reason.replaceAll(' ', '_')}}`;
+  return { status: 503, body: 'DNS resolution failure', flags: ResponseFlag.DnsFailure, details };
+}
+
 /** After at least one retry the body says so (proxy-semantics A.1). */
 export function afterRetry(reply: LocalReply): LocalReply {
   return { ...reply, body: reply.body.replace('before headers. reset reason', 'before headers. retried and the latest reset reason') };
@@ -50,6 +58,7 @@ export const OVERFLOW: LocalReply = {
   flags: ResponseFlag.UpstreamOverflow,
   details: 'upstream_reset_before_response_started{overflow}',
 };
+const NAME_OVERFLOW: LocalReply = { status: 503, body: 'DNS cache overflow', flags: ResponseFlag.UpstreamOverflow, details: 'dns_cache_overflow' };
 export const PER_TRY_TIMEOUT: LocalReply = {
   status: 504,
   body: 'upstream request timeout',

@@ -18,6 +18,7 @@ import { StreamInfo } from '../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
 import { clientWorkload } from '../telemetry/peer-metadata.ts';
 import type { Cluster } from '../upstream/cluster.ts';
+import type { Host } from '../upstream/host.ts';
 import type { IsOwnListener } from '../upstream/connector.ts';
 import type { LiveConnections } from './live-connections.ts';
 import { proxyHeader } from '../upstream/proxy-header.ts';
@@ -96,10 +97,11 @@ export class TcpProxy {
     return {
       cluster,
       pick: (tried) => {
+        if (cluster.names !== undefined) return pickNamed(cluster, facts.requestedServerName);
         if (asked !== undefined && cluster.followsRedirection) return cluster.pickRedirected(asked);
         return cluster.usesOriginalDestination ? asked && cluster.pickOriginal(asked.address, asked.port) : cluster.pick({ tried, hashKey });
       },
-      isOwn: cluster.usesOriginalDestination ? this.#deps.isOwnListener : () => false,
+      isOwn: cluster.isChosenByDownstream ? this.#deps.isOwnListener : () => false,
       maxConnectAttempts,
       connectTo: tunnel?.authority,
       idleTimeoutMs,
@@ -119,6 +121,18 @@ export class TcpProxy {
     stream.info.endMs = this.#deps.clock.now();
     this.#deps.onComplete(stream);
   }
+}
+
+/** By the server name (Envoy: `sni_dynamic_forward_proxy`, after which there is no healthy host where the name has none). */
+function pickNamed(cluster: Cluster, name: string | undefined): Host | undefined | Promise<Host | undefined> {
+  const known = (): Host | undefined => {
+    const host = name === undefined ? undefined : cluster.pickNamed(name);
+    if (host !== undefined && !('kind' in host)) return host;
+    cluster.stats.upstreamCxNoneHealthy++;
+    return undefined;
+  };
+  const looking = name === undefined ? undefined : cluster.names?.lookUp(name);
+  return looking === undefined ? known() : looking.then(known);
 }
 
 /** False before the host is reached. */

@@ -18,8 +18,8 @@ import { Relay } from './relay.ts';
 export interface TunnelTarget {
   /** Whose settings, limits and counters apply. */
   readonly cluster: Cluster;
-  /** A host to connect to, asked for each try anew; undefined: there is none. */
-  readonly pick: (tried: readonly Host[]) => Host | undefined;
+  /** A host to connect to, asked for each try anew, at once or when its name has been looked up; undefined: there is none. */
+  readonly pick: (tried: readonly Host[]) => Host | undefined | Promise<Host | undefined>;
   readonly isOwn: IsOwnListener;
   /** Connects tried before giving up; absent: 1. */
   readonly maxConnectAttempts?: number | undefined;
@@ -138,9 +138,16 @@ export class Tunnel {
   }
 
   #connect(): void {
-    const { cluster, isOwn, pick } = this.#target;
-    const host = pick(this.#tried);
+    const host = this.#target.pick(this.#tried);
+    if (host instanceof Promise) void host.then((found) => this.#connectTo(found));
+    else this.#connectTo(host);
+  }
+
+  #connectTo(host: Host | undefined): void {
+    if (this.#done) return;
+    const { cluster, isOwn } = this.#target;
     if (host === undefined) {
+      this.#clock.tick();
       this.#finish(ResponseFlag.NoHealthyUpstream);
       return;
     }

@@ -10,6 +10,7 @@ import type { Random } from '../base/random.ts';
 import type { Destination } from '../stream/connection-facts.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
+import { AskedNames, type NameFailure } from './asked-names.ts';
 import type { IsOwnListener } from './connector.ts';
 import type { PickRequest } from './balancer/balancer.ts';
 import { viewBreaker, type BreakerView } from './breaker-view.ts';
@@ -33,6 +34,8 @@ export interface ClusterDeps {
   readonly clientTls?: ((config: ClientTlsConfig) => ClientTls) | undefined;
 }
 
+const NOT_BY_NAME: NameFailure = { kind: 'overflow' };
+
 /** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
 const ORIGINAL_DST_IDLE_MS = 60_000;
 /** Hosts of an ORIGINAL_DST cluster at the most; the destination is the downstream's choice. */
@@ -48,6 +51,8 @@ export class Cluster implements UpstreamClusterView {
   answered: Map<number, number> | undefined;
   /** Answers given up for another try, by status; undefined where there was none. */
   retried: Map<number, number> | undefined;
+  /** The names that downstreams bring; undefined where endpoints or addresses say where to go. */
+  names: AskedNames | undefined;
   readonly #deps: ClusterDeps;
   readonly #report: ClusterReport | undefined;
   readonly #settings: PoolSettings;
@@ -97,7 +102,13 @@ export class Cluster implements UpstreamClusterView {
 
   /** The host goes where the downstream asked, not where endpoints say. */
   get usesOriginalDestination(): boolean {
-    return this.config.discovery === 'ORIGINAL_DST' || this.config.loadBalancer.policy === 'PASSTHROUGH';
+    const { discovery, loadBalancer } = this.config;
+    return discovery === 'ORIGINAL_DST' || (loadBalancer.policy === 'PASSTHROUGH' && discovery !== 'DYNAMIC_DNS');
+  }
+
+  /** Where it goes is the downstream's choice: an address or a name. */
+  get isChosenByDownstream(): boolean {
+    return this.config.discovery === 'DYNAMIC_DNS' || this.usesOriginalDestination;
   }
 
   /** Redirected connections go on to where they were going, although there are endpoints or a fixed address for others. */
@@ -137,6 +148,12 @@ export class Cluster implements UpstreamClusterView {
   /** The host that a redirected connection was on its way to: one of the endpoints, or made on first use. */
   pickRedirected({ address, port }: Destination): Host {
     return this.#hostAt(address, this.config.portOverride ?? port);
+  }
+
+  /** The host of a name that has been looked up, made on first use; or why there is none. */
+  pickNamed(name: string): Host | NameFailure {
+    const answer = this.names?.answer(name) ?? NOT_BY_NAME;
+    return typeof answer === 'string' ? this.#hostAt(answer, this.config.portOverride ?? this.config.port) : answer;
   }
 
   /** Tells the log why a handshake with `host` failed, at a bounded rate. */
@@ -218,7 +235,7 @@ export class Cluster implements UpstreamClusterView {
 
   /** Endpoints that were written down may be this proxy's own inbound port; a destination that a request names may not. */
   #ownAddresses(): IsOwnListener | undefined {
-    return this.usesOriginalDestination ? this.#deps.isOwnListener : undefined;
+    return this.isChosenByDownstream ? this.#deps.isOwnListener : undefined;
   }
 
   #applyEndpoints(): void {
@@ -227,7 +244,8 @@ export class Cluster implements UpstreamClusterView {
     const before = this.#resolution;
     before?.stop();
     this.#resolution = undefined;
-    if (this.usesOriginalDestination) {
+    this.names = config.discovery === 'DYNAMIC_DNS' ? (this.names ?? new AskedNames(this.#deps)) : undefined;
+    if (this.isChosenByDownstream) {
       // Such hosts stay until nobody asks for them; whoever asks for one gets that one, so there is nothing to eject it in favour of.
       this.#detectOutliers();
       return;
@@ -269,7 +287,7 @@ export class Cluster implements UpstreamClusterView {
 
   /** Brings the detector in line with the policy and the hosts there are. */
   #detectOutliers(): void {
-    const policy = this.usesOriginalDestination ? undefined : this.config.outlierDetection;
+    const policy = this.isChosenByDownstream ? undefined : this.config.outlierDetection;
     if (policy === undefined) {
       this.outlier?.returnAll();
       this.outlier = undefined;

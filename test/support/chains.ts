@@ -9,7 +9,7 @@ import type { InterceptionMode } from '../../proxy/listener/interception.ts';
 import { ProxyRuntime } from '../../proxy/server/proxy-runtime.ts';
 import type { Stream } from '../../proxy/stream/stream.ts';
 import type { ListenerStats } from '../../proxy/telemetry/stats.ts';
-import { createSystemResolver } from '../../proxy/upstream/resolver.ts';
+import { createSystemResolver, type Resolver } from '../../proxy/upstream/resolver.ts';
 import { configOf } from './data-path.ts';
 import { eventually, type TestScope } from './scope.ts';
 
@@ -46,9 +46,11 @@ export interface ListenerPathOptions {
   readonly clusters?: RuntimeConfig['clusters'];
   readonly interception?: InterceptionMode;
   readonly drainTimeMs?: number;
+  /** Default: the system's. */
+  readonly resolver?: Resolver;
 }
 
-export async function startListener(t: TestScope, { listener, config, clusters, interception, drainTimeMs }: ListenerPathOptions): Promise<ListenerPath> {
+export async function startListener(t: TestScope, { listener, config, clusters, interception, drainTimeMs, resolver = createSystemResolver(4) }: ListenerPathOptions): Promise<ListenerPath> {
   const streams: Stream[] = [];
   const refused: Stream[] = [];
   const log: string[] = [];
@@ -56,7 +58,7 @@ export async function startListener(t: TestScope, { listener, config, clusters, 
   const runtime = new ProxyRuntime({
     clock: createEventClock(),
     random: seededRandom(7),
-    resolver: createSystemResolver(4),
+    resolver,
     onComplete: (stream) => streams.push(stream),
     onRefused: (stream) => refused.push(stream),
     onExplained: () => {},
