@@ -263,7 +263,8 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     this.#port = this.#writer.originalDestination?.port ?? destinationPort(config.routing, request.authority, runtime);
     const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
     this.#virtualHost = virtualHost;
-    if (virtualHost === undefined) return this.#listener.isMisdirected?.(request.authority) === true ? MISDIRECTED : ROUTE_NOT_FOUND;
+    if (this.#listener.isMisdirected?.(request.authority, virtualHost !== undefined) === true) return MISDIRECTED;
+    if (virtualHost === undefined) return ROUTE_NOT_FOUND;
     info.virtualHost = virtualHost.config.name;
     if (virtualHost.config.requireTls === true && request.scheme !== 'https') return redirectReply(301, httpsRedirectLocation(request));
     const live = virtualHost.match(request);

@@ -30,7 +30,7 @@ const EXPLANATIONS_PER_SECOND = 2;
 /** What an HTTP filter chain has of its listener; nothing for a plain listener. */
 export interface ChainOwner {
   readonly stats?: ListenerStats;
-  readonly isMisdirected?: (authority: string) => boolean;
+  readonly isMisdirected?: StreamListener['isMisdirected'];
   /** Who takes a captured connection on its way to a destination that is known; `isHttp` false once its first bytes are no HTTP. */
   readonly capture?: (socket: Socket, destination: OriginalDestination, isHttp: boolean | undefined) => ByteSink | undefined;
 }
@@ -41,7 +41,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
   readonly deps: HttpDeps;
   readonly routing: RouterDeps;
   readonly stats: ListenerStats;
-  readonly isMisdirected: ((authority: string) => boolean) | undefined;
+  readonly isMisdirected: StreamListener['isMisdirected'];
   draining = false;
   /** Without interception, an application names its destination by CONNECT on the outbound port. */
   get capturesConnect(): boolean {

@@ -31,8 +31,11 @@ export interface StreamListener {
   /** What the router needs of both. */
   readonly routing: RouterDeps;
   readonly stats: ListenerStats;
-  /** True where another server of the same port is for that host: this connection's server name led here (421). Absent: never. */
-  readonly isMisdirected?: ((authority: string) => boolean) | undefined;
+  /**
+   * True where another server of the same port is for that host and this connection's server name led here (421): always for a
+   * host without a route here, else if that server asks clients for other certificates than this one does. Absent: never.
+   */
+  readonly isMisdirected?: ((authority: string, isRouted: boolean) => boolean) | undefined;
   /** Called once by each stream, when nothing more will happen to it. */
   onStreamComplete(stream: Stream): void;
   /** Tells the log why the proxy answered by itself, at a bounded rate. */

@@ -5,7 +5,7 @@ import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import type { ServerTlsConfig } from '../../config/runtime/tls.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import { HttpListener } from '../http/http-listener.ts';
-import type { HttpDeps } from '../http/stream-listener.ts';
+import type { HttpDeps, StreamListener } from '../http/stream-listener.ts';
 import type { ServerTls } from '../identity/server-tls.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Destination } from '../stream/connection-facts.ts';
@@ -43,6 +43,8 @@ export class ChainSet {
   #default: LiveChain | undefined;
   /** Which TLS chain a host belongs to. */
   #hosts: DomainMap<LiveChain> = new DomainMap();
+  /** Those chains do not all ask clients for the same certificates. */
+  #clientsDiffer = false;
 
   constructor(deps: ChainDeps, config: ChainsConfig) {
     this.#deps = deps;
@@ -55,17 +57,21 @@ export class ChainSet {
     const next = new Map<string, LiveChain>();
     const matcher = new FilterChainMatcher<LiveChain>();
     const hosts = new DomainMap<LiveChain>();
+    const clientRules = new Set<string>();
     for (const config of chains) {
       const chain = this.#keepOrCreate(config);
       next.set(config.name, chain);
       matcher.add(config.match, chain, config.tls !== undefined);
-      if (config.tls !== undefined) for (const name of config.match.serverNames ?? []) hosts.set(name, chain);
+      if (config.tls === undefined) continue;
+      clientRules.add(clientRulesOf(config.tls));
+      for (const name of config.match.serverNames ?? []) hosts.set(name, chain);
     }
     this.#default = defaultChain === undefined ? undefined : this.#keepOrCreate(defaultChain);
     if (this.#default !== undefined) next.set(this.#default.config.name, this.#default);
     this.#chains = next;
     this.#matcher = matcher;
     this.#hosts = hosts;
+    this.#clientsDiffer = clientRules.size > 1;
     return [...before.values()].filter((chain) => next.get(chain.config.name) !== chain);
   }
 
@@ -96,7 +102,7 @@ export class ChainSet {
     const { network } = config;
     const tls = config.tls && terminate(config.tls);
     if (network.kind === 'http') {
-      const isMisdirected = config.tls === undefined ? undefined : (authority: string): boolean => this.#belongsElsewhere(authority, config.name);
+      const isMisdirected = config.tls && this.#misdirection(config.name, config.tls);
       return { config, tls, http: new HttpListener(this.#httpConfig(config), runtime, http, { stats, ...(isMisdirected && { isMisdirected }) }), tcp: undefined };
     }
     if (network.kind === 'close') return { config, tls, http: undefined, tcp: undefined };
@@ -111,11 +117,24 @@ export class ChainSet {
     return { name, direction, bind, ...own, ...(origin && { origin }) };
   }
 
-  /** The host is another chain's, and not this one's (RFC 9110 section 15.5.20). */
-  #belongsElsewhere(authority: string, name: string): boolean {
-    const owner = this.#hosts.lookup(withoutPort(authority));
-    return owner !== undefined && owner.config.name !== name;
+  /**
+   * Whether a host is another chain's, and not this one's (RFC 9110 section 15.5.20). A wildcard's routes reach hosts of other
+   * chains too, which is fine unless those let in only clients whose certificate this chain has not seen (domain fronting).
+   */
+  #misdirection(name: string, tls: ServerTlsConfig): StreamListener['isMisdirected'] {
+    const own = clientRulesOf(tls);
+    return (authority, isRouted) => {
+      if (isRouted && !this.#clientsDiffer) return false;
+      const owner = this.#hosts.lookup(withoutPort(authority))?.config;
+      if (owner?.tls === undefined || owner.name === name) return false;
+      return !isRouted || (owner.tls.clientCertificate !== 'none' && clientRulesOf(owner.tls) !== own);
+    };
   }
+}
+
+/** What decides which clients are let in. */
+function clientRulesOf({ clientCertificate, trust, subjectAltNames, publicKeyHashes, certificateHashes, trustDomains, acceptUnverified }: ServerTlsConfig): string {
+  return clientCertificate === 'none' ? 'none' : JSON.stringify([clientCertificate, trust, subjectAltNames, publicKeyHashes, certificateHashes, trustDomains, acceptUnverified]);
 }
 
 /**

@@ -77,6 +77,9 @@ function resources(ports: { readonly web: number; readonly bytes: number; readon
       server('istio.example', { mode: 'ISTIO_MUTUAL' }),
       server('tcp.example', { mode: 'SIMPLE', credentialName: 'tcp-example' }, { protocol: 'TLS' }),
       server('pass.example', { mode: 'PASSTHROUGH' }, { protocol: 'TLS' }),
+      server('*.wild.example', { mode: 'SIMPLE', credentialName: 'a-example' }, { name: 'https-wild' }),
+      server('guarded.wild.example', { mode: 'MUTUAL', credentialName: 'mutual-example' }, { name: 'https-guarded' }),
+      server('plain.wild.example', { mode: 'SIMPLE', credentialName: 'a-example' }, { name: 'https-plain' }),
     ]),
     gateway('tcp', [{ port: { number: 5432, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] }]),
     gateway('plain', [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.example'], tls: { httpsRedirect: true } }]),
@@ -191,6 +194,12 @@ const main = async (t: Test): Promise<void> => {
     const answer = await curl('a.example', ['-w', '%{http_code}', '-H', 'Host: b.example']);
     t.match(answer, { code: 0, stdout: /421$/ });
     t.match(await curl('a.example', ['-w', '%{http_code}', '-H', 'Host: unknown.example', '-o', '/dev/null']), { stdout: '404' }, 'a host that nobody has');
+    // The wildcard has routes for these hosts too, but no certificate was asked for on the way to them.
+    const through = (host: string, args: readonly string[] = []): Promise<Ran> => curl('x.wild.example', ['-k', '-w', '%{http_code}', '-o', '/dev/null', '-H', `Host: ${host}`, ...args]);
+    for (const host of ['guarded.wild.example', 'GUARDED.wild.example', `guarded.wild.example:${https}`]) t.match(await through(host), { stdout: '421' }, `${host} asks for a certificate`);
+    t.match(await through('guarded.wild.example', client.good), { stdout: '421' }, 'nor does having one help');
+    for (const host of ['y.wild.example', 'plain.wild.example']) t.match(await through(host), { stdout: '200' }, `${host} does not`);
+    t.match(await curl('guarded.wild.example', ['-k', '-w', '%{http_code}', '-o', '/dev/null', ...client.good]), { stdout: '200' });
   });
 
   await t.test('each refusal: its flag, and one line that says which check failed', async (t) => {
