@@ -44,7 +44,8 @@ const HELP: Readonly<Record<string, CommandHelp>> = {
     usage: ["--config PATH [--workload NAMESPACE/NAME | --namespace NAME --labels a=b] METHOD URL [-H 'name: value']... [--json]"],
     description:
       'Shows listener, virtual host, each route tried and what failed, the route chosen with its file and line, destinations,\n' +
-      'endpoints, and every policy with where it came from. Exit 0 when a decision was reached, a 404 included.',
+      'endpoints, and every policy with where it came from. At a gateway an https URL shows the filter chain of its host and where\n' +
+      'the certificate is from, and tcp://HOST:PORT what becomes of a connection. Exit 0 when a decision was reached, a 404 included.',
     options: [
       ["-H, --header 'name: value'", 'request header, repeatable'],
       ['--json', 'one JSON object'],

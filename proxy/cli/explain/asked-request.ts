@@ -1,5 +1,7 @@
 /** The request that `explain` is asked about: method, URL and header lines as the data path would have them after parsing. */
 
+import { isIP } from 'node:net';
+import { authorityHost } from '../../base/authority.ts';
 import { Seen } from '../../codec/http1/field-lines.ts';
 import { HeaderList } from '../../stream/header-list.ts';
 import type { RequestHead } from '../../stream/stream.ts';
@@ -11,12 +13,17 @@ export interface AskedRequest {
   /** Port that the URL itself names or its scheme means: where the downstream connects to, when that is a gateway. */
   readonly connectPort: number;
   readonly portWritten: boolean;
+  /** What a client of an https URL asks for by TLS; undefined for an address. */
+  readonly serverName: string | undefined;
 }
 
-/** As in `GET http://reviews:9080/reviews/0`; the scheme may be left out, `http` is meant. A message where it cannot be understood. */
+/**
+ * As in `GET http://reviews:9080/reviews/0`; the scheme may be left out, `http` is meant; `tcp://host:5432` asks about a
+ * connection of a gateway. A message where it cannot be understood.
+ */
 export function parseAskedRequest(method: string, url: string, headerLines: readonly string[]): AskedRequest | string {
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) return `'${method}' is not a method`;
-  const parts = /^(?:(https?):\/\/)?([^/?#\s]*)((?:[/?#].*)?)$/i.exec(url);
+  const parts = /^(?:(https?|tcp):\/\/)?([^/?#\s]*)((?:[/?#].*)?)$/i.exec(url);
   if (parts === null) return `'${url}' is not a URL`;
   const [, scheme = 'http', urlAuthority = '', rest = ''] = parts;
   const headers = parseHeaders(headerLines);
@@ -34,7 +41,9 @@ export function parseAskedRequest(method: string, url: string, headerLines: read
     scheme: scheme.toLowerCase(),
     headers,
   };
-  return { head, seen: seenIn(headers), connectPort: port ?? (head.scheme === 'https' ? 443 : 80), portWritten: port !== null };
+  if (head.scheme === 'tcp' && port === null) return `'${url}' needs a port`;
+  const name = authorityHost(urlAuthority.toLowerCase());
+  return { head, seen: seenIn(headers), connectPort: port ?? (head.scheme === 'https' ? 443 : 80), portWritten: port !== null, serverName: name === '' || isIP(name) !== 0 ? undefined : name };
 }
 
 function parseHeaders(lines: readonly string[]): HeaderList | string {

@@ -19,7 +19,7 @@ export function clusterPolicies(cluster: ClusterConfig | undefined, policy: Effe
     loadBalancer: loadBalancer(cluster, policy, locality),
     connectionPool: connectionPool(cluster, policy),
     outlierDetection: outlierDetection(cluster, policy),
-    tls: withNote(told(policy?.tls, policy?.tls?.value ?? { mode: cluster.tls.mode }), tlsNote(cluster)),
+    tls: withNote(told(policy?.tls, policy?.tls?.value ?? { mode: cluster.tls.mode }), tlsNote(cluster, policy)),
   };
 }
 
@@ -117,7 +117,8 @@ function unenforced(fields: Readonly<Record<string, unknown>>): string | undefin
   return names.length === 0 ? undefined : `${names.join(', ')}: ${NOT_YET}`;
 }
 
-function tlsNote({ tls: { mode } }: ClusterConfig): string | undefined {
-  if (mode === 'ISTIO_MUTUAL') return `${NOT_YET}, sent in plain text`;
-  return mode === 'SIMPLE' || mode === 'MUTUAL' ? `${NOT_YET}, answered 503` : undefined;
+/** A sidecar uses secrets only by rules for chosen workloads. */
+function tlsNote({ tls: { mode } }: ClusterConfig, policy: EffectivePolicy | undefined): string | undefined {
+  const written = policy?.tls?.value.mode ?? 'DISABLE';
+  return mode === 'DISABLE' && written !== 'DISABLE' ? 'dropped, as in Istio: sent in plain text' : undefined;
 }

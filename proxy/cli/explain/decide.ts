@@ -5,24 +5,17 @@ import type { CompileTrace } from '../../../config/compile/trace.ts';
 import type { Snapshot } from '../../../config/load/types.ts';
 import type { ClusterConfig } from '../../../config/runtime/cluster.ts';
 import type { EndpointConfig } from '../../../config/runtime/endpoint.ts';
-import type { FilterSpec } from '../../../config/runtime/filter-spec.ts';
+import type { TcpRouteConfig } from '../../../config/runtime/filter-chain.ts';
 import type { ListenerConfig } from '../../../config/runtime/listener.ts';
 import type { RouteConfig } from '../../../config/runtime/route.ts';
 import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
-import { FilterChain } from '../../../filters/chain.ts';
-import type { FaultPolicy } from '../../../filters/http/fault.ts';
-import { createFilters } from '../../../filters/registry.ts';
-import { createEventClock } from '../../base/event-clock.ts';
-import { DomainMap } from '../../base/domain-map.ts';
-import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, isGrpc, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
+import { ABSOLUTE_PATH_REJECTED, CONNECT_NOT_FOUND, isGrpc, MISDIRECTED, PATH_NORMALIZATION_FAILED, ROUTE_NOT_FOUND } from '../../http/local-replies.ts';
 import { normalizePath } from '../../http/normalize.ts';
 import { applyRequestHeaders } from '../../http/request-headers.ts';
 import { authorityHost } from '../../base/authority.ts';
-import { hostOf, prepareUpstreamHead } from '../../router/choose-upstream.ts';
-import { createLiveRoute } from '../../router/live-route.ts';
-import type { LiveRoute } from '../../router/live-route.ts';
+import { hostOf, nameAsked, prepareUpstreamHead } from '../../router/choose-upstream.ts';
+import type { LiveDestination, LiveRoute } from '../../router/live-route.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../../router/redirect.ts';
-import { RouteTable } from '../../router/route-table.ts';
 import { destinationPort, routeTable } from '../../router/runtime.ts';
 import type { Runtime } from '../../router/runtime.ts';
 import { NO_CLUSTER } from '../../router/upstream-reply.ts';
@@ -30,13 +23,16 @@ import type { VirtualHost } from '../../router/virtual-host.ts';
 import type { LocalReply } from '../../stream/local-reply.ts';
 import { StreamInfo } from '../../stream/stream-info.ts';
 import type { RequestHead, Stream } from '../../stream/stream.ts';
+import { clusterNamedBySni } from '../../tcp/sni-cluster.ts';
 import { Cluster } from '../../upstream/cluster.ts';
-import { Clusters } from '../../upstream/clusters.ts';
 import { Host } from '../../upstream/host.ts';
 import type { AskedRequest } from './asked-request.ts';
+import { chooseConnection } from './connection.ts';
+import type { ChosenConnection } from './connection.ts';
 import { explainReply } from './explained-response.ts';
 import type { ExplainedDestination, ExplainedResponse, Explanation, PolicyName, TriedRoute } from './explanation.ts';
 import { explainClusterPolicies, explainPolicies } from './policies.ts';
+import { createRuntime, STILL } from './still-runtime.ts';
 
 export interface ExplainInput {
   readonly config: RuntimeConfig;
@@ -44,12 +40,18 @@ export interface ExplainInput {
   readonly trace: CompileTrace;
 }
 
-/** Nothing is resolved, timed or drawn by chance: an explanation only reads. */
-const STILL = { clock: createEventClock(), random: () => 0, resolver: async () => [], isOwnListener: () => false };
+/** Where the request wants to go: port, and the host name that the upstream gets to see. */
+interface Asked {
+  readonly port: number;
+  readonly name: string;
+}
 
 export function explainRequest(asked: AskedRequest, input: ExplainInput): Explanation {
   const listener = findListener(asked, input.config);
-  return listener === undefined ? nothingListens(asked, input) : new Walk(asked.head, listener, input).explain(asked.seen);
+  if (listener === undefined) return nothingListens(asked, input);
+  const connection = chooseConnection(asked, listener, input.config);
+  const walk = new Walk(asked.head, connection, input);
+  return connection.end === undefined ? walk.explain(asked.seen) : walk.explainEnd(connection.end, asked);
 }
 
 /** Sidecar: where applications' requests are captured. Gateway: the server of the URL's port, or the only one where no port is written. */
@@ -87,13 +89,15 @@ function basics({ method, authority, path, scheme }: RequestHead, { node }: Runt
 /** One request at one listener; the steps are those of the data path, in its order. */
 class Walk {
   readonly #head: RequestHead;
+  readonly #connection: ChosenConnection;
   readonly #listener: ListenerConfig;
   readonly #input: ExplainInput;
   readonly #runtime: Runtime;
 
-  constructor(head: RequestHead, listener: ListenerConfig, input: ExplainInput) {
+  constructor(head: RequestHead, connection: ChosenConnection, input: ExplainInput) {
     this.#head = head;
-    this.#listener = listener;
+    this.#connection = connection;
+    this.#listener = connection.listener;
     this.#input = input;
     this.#runtime = createRuntime(input.config);
   }
@@ -104,20 +108,47 @@ class Walk {
     const refusal = this.#refusal();
     const path = refusal === undefined ? normalizePath(this.#head.path, http.pathNormalization) : this.#head.path;
     if (path !== undefined) this.#head.path = path;
-    applyRequestHeaders(this.#head, seen, { remoteIp: '127.0.0.1', isSecure: false }, http);
+    applyRequestHeaders(this.#head, seen, { remoteIp: '127.0.0.1', isSecure: this.#connection.isSecure }, http);
     const port = destinationPort(routing, this.#head.authority, this.#runtime);
     const table = routeTable(routing, port, this.#runtime);
     const virtualHost = table?.lookup(this.#head.authority);
     const found = {
       ...basics({ ...this.#head, path: asked.path }, this.#input.config),
-      listener: { name: this.#listener.name, ...this.#listener.bind, source: this.#listener.origin ?? null },
+      ...this.#entrance(),
       destinationPort: { port, because: this.#whyPort() },
       routeTable: table?.name ?? null,
       virtualHost: virtualHost === undefined ? null : { name: virtualHost.config.name, domain: table?.matchedDomain(this.#head.authority) ?? '', source: virtualHost.config.origin ?? null },
     };
     const early = refusal ?? (path === undefined ? PATH_NORMALIZATION_FAILED : undefined);
     if (early !== undefined) return { ...found, response: this.#answer(early), policies: this.#policies(undefined, undefined) };
-    return virtualHost === undefined ? { ...found, response: this.#answer(ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
+    const unknown = this.#connection.isMisdirected(this.#head.authority) ? MISDIRECTED : ROUTE_NOT_FOUND;
+    return virtualHost === undefined ? { ...found, response: this.#answer(unknown), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
+  }
+
+  /** Nobody reads a request: bytes go by a TCP route, or the connection is refused. */
+  explainEnd(end: NonNullable<ChosenConnection['end']>, { connectPort }: AskedRequest): Explanation {
+    const found = { ...basics(this.#head, this.#input.config), ...this.#entrance(), destinationPort: { port: connectPort, because: "the listener's own" } };
+    if (end.kind === 'refused') return { ...found, response: end.response, policies: this.#policies(undefined, undefined) };
+    const { route } = end;
+    const written = tcpDestinations(route, this.#connection.explained?.serverName ?? '');
+    const destinations = written.map((destination) => this.#explainDestination(destination, { port: connectPort, name: destination.host }));
+    const [heaviest] = [...destinations].sort((a, b) => b.weight - a.weight);
+    const failures = destinations.map(({ failure }) => failure);
+    const unreachable = failures.every((failure) => failure !== null) ? (failures[0] ?? this.#answer(NO_CLUSTER)) : null;
+    return {
+      ...found,
+      virtualService: route.virtualService ?? null,
+      route: { index: -1, name: route.name, file: route.origin?.file ?? null, line: route.origin?.line ?? null },
+      destinations,
+      response: unreachable === null ? null : { status: 0, flag: unreachable.flag, details: unreachable.details },
+      policies: this.#policies(undefined, heaviest === undefined ? undefined : this.#input.config.clusters[heaviest.cluster]),
+    };
+  }
+
+  #entrance(): Pick<Explanation, 'listener' | 'connection'> {
+    const { name, bind, origin } = this.#listener;
+    const { explained } = this.#connection;
+    return { listener: { name, ...bind, source: origin ?? null }, ...(explained !== undefined && { connection: explained }) };
   }
 
   #refusal(): LocalReply | undefined {
@@ -164,7 +195,7 @@ class Walk {
       const reply = action.kind === 'redirect' ? redirectReply(action.status, redirectLocation(action, this.#head, port)) : live.directReply;
       return { destinations: [], response: reply === undefined ? null : this.#answer(reply), upstreamRequest: null, policies: this.#policies(route, undefined) };
     }
-    const destinations = action.destinations.map((destination) => this.#explainDestination(destination, port));
+    const destinations = action.destinations.map((destination, index) => this.#explainDestination(destination, { port, name: nameAsked(this.#head, live, live.destinations[index] as LiveDestination) }));
     const failures = destinations.filter(({ weight }) => weight > 0 || destinations.length === 1).map(({ failure }) => failure);
     const heaviest = [...destinations].sort((a, b) => b.weight - a.weight)[0];
     const response = failures.every((failure) => failure !== null) ? (failures[0] ?? null) : null;
@@ -185,13 +216,16 @@ class Walk {
     return apart.length === 0 ? {} : { policies: Object.fromEntries(apart) };
   }
 
-  #explainDestination({ cluster: name, weight, host, port, subset }: { readonly cluster: string; readonly weight: number; readonly host: string; readonly port: number; readonly subset: string }, asked: number): ExplainedDestination {
+  #explainDestination({ cluster: name, weight, host, port, subset }: { readonly cluster: string; readonly weight: number; readonly host: string; readonly port: number; readonly subset: string }, asked: Asked): ExplainedDestination {
     const cluster = this.#input.config.clusters[name];
     const known = { host, port, subset, weight, cluster: name };
     if (cluster === undefined) return { ...known, endpoints: [], workloads: [], discovery: null, failure: this.#answer(NO_CLUSTER) };
     if (cluster.discovery === 'ORIGINAL_DST') {
-      const host = hostOf(new Cluster(cluster, STILL), { destinationAsked: { address: authorityHost(this.#head.authority), port: asked } });
+      const host = hostOf(new Cluster(cluster, STILL), { destinationAsked: { address: authorityHost(this.#head.authority), port: asked.port } });
       return { ...known, endpoints: host instanceof Host ? [host.address] : [], workloads: [''], discovery: cluster.discovery, failure: host instanceof Host ? null : this.#answer(host) };
+    }
+    if (cluster.discovery === 'DYNAMIC_DNS') {
+      return { ...known, endpoints: [endpointText(asked.name, cluster.portOverride ?? cluster.port)], workloads: [''], discovery: cluster.discovery, failure: null };
     }
     const failure = unreachable(cluster);
     return {
@@ -226,15 +260,12 @@ class Walk {
   }
 }
 
-/** Tables and hosts as the data path has them; clusters are asked one by one. */
-function createRuntime({ routeTables }: RuntimeConfig): Runtime {
-  const tables = new Map<string, RouteTable<LiveRoute>>();
-  const portless = new DomainMap<number>();
-  for (const table of Object.values(routeTables)) {
-    tables.set(table.name, new RouteTable<LiveRoute>(table, (config, virtualHost) => createLiveRoute(config, virtualHost, certainFilters)));
-    for (const { portless: port, domains } of table.virtualHosts) if (port !== undefined) for (const domain of domains) portless.set(domain, port);
-  }
-  return { tables, portless, clusters: new Clusters(STILL) };
+/** Those written, or the one that a sidecar's server name asks for. */
+function tcpDestinations({ destinations, clusterFromSni }: TcpRouteConfig, serverName: string): TcpRouteConfig['destinations'] {
+  if (clusterFromSni === undefined) return destinations;
+  const cluster = clusterNamedBySni(serverName, clusterFromSni.hosts);
+  const [, port = '0', subset = '', host = ''] = /^outbound_\.(\d+)_\.([^_]*)_\.(.+)$/.exec(cluster ?? '') ?? [];
+  return cluster === undefined ? [] : [{ cluster, weight: 100, host, port: Number(port), subset }];
 }
 
 /** What tells endpoints apart when one is picked, beside their load. */
@@ -250,22 +281,10 @@ function placesOf(endpoints: readonly EndpointConfig[]): Pick<ExplainedDestinati
   };
 }
 
-/** Of what filters leave to chance, only what is certain happens here; a delay changes nothing but the time. */
-function certainFilters({ filters: specs }: RouteConfig): FilterChain | undefined {
-  const filters = createFilters(specs.map(withoutDelay), { random: () => 1 - Number.EPSILON, now: () => 0, setTimer: () => ({ cancel: () => {} }) });
-  return filters.length === 0 ? undefined : new FilterChain(filters, () => {});
-}
-
-function withoutDelay(spec: FilterSpec): FilterSpec {
-  if (spec.name !== 'fault') return spec;
-  const { delay: _delay, ...policy } = spec.policy as FaultPolicy;
-  return { ...spec, policy };
-}
-
 /** What a picked cluster answers where it has no host to give; names are not resolved to find out. */
 function unreachable(cluster: ClusterConfig): LocalReply | null {
-  if (cluster.discovery !== 'STATIC' && cluster.tls.mode !== 'SIMPLE' && cluster.tls.mode !== 'MUTUAL') return null;
-  const outcome = hostOf(new Cluster({ ...cluster, discovery: 'STATIC' }, STILL), { destinationAsked: { address: '', port: 0 } });
+  if (cluster.discovery !== 'STATIC') return null;
+  const outcome = hostOf(new Cluster(cluster, STILL), { destinationAsked: { address: '', port: 0 } });
   return outcome instanceof Host ? null : outcome;
 }
 

@@ -5,6 +5,8 @@ export interface Explanation {
   readonly workload: { readonly mode: 'sidecar' | 'gateway'; readonly namespace: string; readonly name: string };
   /** Null where nothing listens on the port asked for. */
   readonly listener: { readonly name: string; readonly address: string; readonly port: number; readonly source: Source | null } | null;
+  /** Who takes the connection; present at gateway listeners with TLS or TCP servers. */
+  readonly connection?: ExplainedConnection;
   /** Port the request is meant for, and how that is known. */
   readonly destinationPort: { readonly port: number; readonly because: string } | null;
   readonly routeTable: string | null;
@@ -23,6 +25,36 @@ export interface Explanation {
   /** What the upstream gets to see, where the request is forwarded. */
   readonly upstreamRequest: { readonly path: string; readonly authority: string } | null;
   readonly policies: Readonly<Record<PolicyName, ExplainedPolicy>>;
+}
+
+export interface ExplainedConnection {
+  readonly transport: 'tls' | 'plain';
+  /** SNI: the URL's host, where that is a name. */
+  readonly serverName: string | null;
+  /** Null where none matches: the connection is closed. */
+  readonly filterChain: { readonly name: string; readonly source: Source | null } | null;
+  /** Null where TLS is not terminated. */
+  readonly tls: {
+    readonly mode: string;
+    readonly certificates: readonly ExplainedCertificate[];
+    readonly clientCertificate: 'none' | 'optional' | 'required';
+    /** What client certificates are verified with. */
+    readonly authorities?: ExplainedCertificate;
+    readonly subjectAltNames?: readonly string[];
+    readonly minVersion: string;
+    readonly maxVersion: string;
+    readonly alpn: readonly string[];
+    readonly source: Source | null;
+  } | null;
+}
+
+export interface ExplainedCertificate {
+  /** `kubernetes://NAMESPACE/NAME`, a file, or `--certs`. */
+  readonly from: string;
+  /** The Secret or ConfigMap. */
+  readonly source: Source | null;
+  /** The snapshot does not have it: handshakes fail. */
+  readonly missing?: true;
 }
 
 /** Names of the resource's own words. */

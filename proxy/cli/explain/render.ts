@@ -1,7 +1,7 @@
 /** An explanation as text for people: the path of the request from top to bottom, then every policy and where it is from. */
 
 import { grpcStatusName } from '../../telemetry/grpc-status.ts';
-import type { ExplainedDestination, ExplainedPolicy, ExplainedResponse, Explanation, Source, TriedRoute } from './explanation.ts';
+import type { ExplainedCertificate, ExplainedConnection, ExplainedDestination, ExplainedPolicy, ExplainedResponse, Explanation, Source, TriedRoute } from './explanation.ts';
 
 export function renderExplanation(explanation: Explanation): string {
   const { request, workload } = explanation;
@@ -15,13 +15,31 @@ export function renderExplanation(explanation: Explanation): string {
   return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-function renderPath({ listener, destinationPort, routeTable, virtualHost, virtualService, request }: Explanation): string[] {
+function renderPath({ listener, connection, destinationPort, routeTable, virtualHost, virtualService, route, request }: Explanation): string[] {
   const rows: [string, string][] = [['listener', listener === null ? 'none' : `${listener.name} on ${listener.address}:${listener.port}${from(listener.source)}`]];
+  if (connection !== undefined) rows.push(...renderConnection(connection));
   if (destinationPort !== null) rows.push(['destination port', `${destinationPort.port} (${destinationPort.because})`]);
-  if (listener !== null) rows.push(['route table', routeTable ?? 'none']);
-  if (listener !== null) rows.push(['virtual host', virtualHost === null ? `none answers to ${request.authority}` : `${virtualHost.name}${matchedBy(virtualHost.domain)}`]);
+  const reads = listener !== null && (connection === undefined || routeTable !== null);
+  if (reads) rows.push(['route table', routeTable ?? 'none']);
+  if (reads) rows.push(['virtual host', virtualHost === null ? `none answers to ${request.authority}` : `${virtualHost.name}${matchedBy(virtualHost.domain)}`]);
+  if (listener !== null && !reads && route !== null) rows.push(['TCP route', `${route.name}${route.file === null ? '' : `  ${route.file}:${route.line ?? 0}`}`]);
   if (virtualHost !== null) rows.push(['VirtualService', `${virtualService ?? 'none, plain service routing'}${virtualService === null ? '' : at(virtualHost.source)}`]);
   return columns(rows);
+}
+
+function renderConnection({ transport, serverName, filterChain, tls }: ExplainedConnection): [string, string][] {
+  const rows: [string, string][] = [];
+  if (transport === 'tls') rows.push(['server name', serverName ?? 'none: the URL has an address']);
+  rows.push(['filter chain', filterChain === null ? 'none matches' : `${filterChain.name}${at(filterChain.source)}`]);
+  if (tls === null) return rows;
+  rows.push(['TLS', `${tls.mode}, ${tls.minVersion} to ${tls.maxVersion}${at(tls.source)}`]);
+  for (const certificate of tls.certificates) rows.push(['certificate', certificateText(certificate)]);
+  if (tls.clientCertificate !== 'none') rows.push(['client certificate', `${tls.clientCertificate}${tls.authorities === undefined ? '' : `, verified with ${certificateText(tls.authorities)}`}${tls.subjectAltNames === undefined ? '' : `, for ${tls.subjectAltNames.join(' or ')}`}`]);
+  return rows;
+}
+
+function certificateText({ from: name, source, missing }: ExplainedCertificate): string {
+  return missing === true ? `${name}, which is not in the snapshot: handshakes fail` : `${name}${at(source)}`;
 }
 
 function matchedBy(domain: string): string {
@@ -67,6 +85,7 @@ function renderDestination(destination: ExplainedDestination, all: readonly Expl
 
 function describe(workload: string, discovery: string | null): string {
   if (discovery === 'ORIGINAL_DST') return '  where the request was going by itself';
+  if (discovery === 'DYNAMIC_DNS') return '  looked up when the request comes';
   if (discovery === 'DNS' || discovery === 'DNS_ROUND_ROBIN') return '  resolved by DNS';
   return workload === '' ? '' : `  ${workload}`;
 }

@@ -199,11 +199,11 @@ t.test('localities', async (t) => {
 });
 
 t.test('what is not enforced is said', async (t) => {
-  const ask = asker(t, SERVICES + rule('  trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 1s, timeout: 1s}}}, loadBalancer: {zoneAwareLbSetting: {enabled: true}}, tls: {mode: ISTIO_MUTUAL}}'));
+  const ask = asker(t, SERVICES + rule('  trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 1s, timeout: 1s}}}, loadBalancer: {zoneAwareLbSetting: {enabled: true}}, tls: {mode: SIMPLE, credentialName: none}}'));
   const { loadBalancer, connectionPool, tls } = (await ask('http://b:80/')).policies;
   t.equal(connectionPool.notEnforced, 'http.h2UpgradePolicy, http.http2KeepAlive: not enforced yet');
   t.equal(loadBalancer.notEnforced, 'zoneAwareLbSetting: not enforced yet');
-  t.equal(tls.notEnforced, 'not enforced yet, sent in plain text');
+  t.equal(tls.notEnforced, 'dropped, as in Istio: sent in plain text', 'a sidecar uses secrets by rules for chosen workloads only');
 });
 
 t.test('as text', async (t) => {

@@ -1,0 +1,64 @@
+/** `outrider explain` at a gateway: who takes the connection, how TLS ends there, TCP routes (interface.md). */
+
+import { join } from 'node:path';
+import t from 'tap';
+import { runExplain } from '../../../../proxy/cli/explain.ts';
+import type { Explanation } from '../../../../proxy/cli/explain/explanation.ts';
+import { istio, renderResources, service, to, virtualService } from '../../../support/resources.ts';
+import type { ResourceObject } from '../../../support/resources.ts';
+
+const tls = (name: string, hosts: readonly string[], settings: object, protocol = 'HTTPS') => ({ port: { number: 443, name, protocol }, hosts, tls: settings });
+const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'cert', namespace: 'edge' }, stringData: { 'tls.crt': 'x', 'tls.key': 'x' } } as ResourceObject;
+const servers = [
+  tls('a', ['a.example'], { mode: 'SIMPLE', credentialName: 'cert' }),
+  tls('b', ['*.b.example'], { mode: 'MUTUAL', credentialName: 'missing', subjectAltNames: ['me'], minProtocolVersion: 'TLSV1_3' }),
+  tls('pass', ['pass.example'], { mode: 'PASSTHROUGH' }, 'TLS'),
+  tls('auto', ['*.local'], { mode: 'AUTO_PASSTHROUGH' }, 'TLS'),
+  { port: { number: 5432, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
+  { port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.example'] },
+];
+const SNAPSHOT: readonly ResourceObject[] = [
+  secret,
+  istio('Gateway', 'edge', { servers }),
+  ...service('web', { workloads: [{ port: 9081, labels: { 'security.istio.io/tlsMode': 'istio' } }, { port: 9082 }] }),
+  ...service('db', { port: 5432, portName: 'tcp', workloads: [{ port: 9083 }] }),
+  ...service('empty', {}),
+  virtualService('web', { hosts: ['a.example', 'x.b.example'], gateways: ['edge'], http: [{ route: [to('web')] }] }),
+  virtualService('bytes', { hosts: ['pass.example', 'db.example'], gateways: ['edge'], tls: [{ match: [{ sniHosts: ['pass.example'] }], route: [to('empty')] }], tcp: [{ route: [to('db', undefined, 90), to('empty', undefined, 10)] }] }),
+];
+
+t.test('at a gateway', async (t) => {
+  const file = join(t.testdir({ 'mesh.yaml': renderResources(SNAPSHOT) }), 'mesh.yaml');
+  const run = async (...argv: readonly string[]): Promise<string> => {
+    let [stdout, stderr] = ['', ''];
+    const code = await runExplain(['--config', file, '--mode', 'gateway', '--namespace', 'edge', '--labels', 'istio=ingress', ...argv], { env: {}, stdout: (text) => void (stdout += text), stderr: (text) => void (stderr += text) });
+    if (code !== 0) throw new Error(stderr);
+    return stdout;
+  };
+  const ask = async (url: string, ...more: readonly string[]): Promise<Explanation> => JSON.parse(await run('GET', url, '--json', ...more)) as Explanation;
+
+  const simple = await ask('https://a.example/');
+  t.match(simple, {
+    connection: { transport: 'tls', serverName: 'a.example', filterChain: { name: '0.0.0.0_443/default/edge/a', source: { resource: 'Gateway default/edge' } }, tls: { mode: 'SIMPLE', clientCertificate: 'none', certificates: [{ from: 'kubernetes://edge/cert', source: { resource: 'Secret edge/cert', file } }] } },
+    routeTable: 'https.443.a.edge.default',
+    virtualService: 'default/web',
+    destinations: [{ host: 'web.default.svc.cluster.local' }],
+    response: null,
+  });
+  t.match((await ask('https://x.b.example/')).connection?.tls, { mode: 'MUTUAL', minVersion: 'TLSv1.3', clientCertificate: 'required', subjectAltNames: ['me'], certificates: [{ from: 'kubernetes://edge/missing', source: null, missing: true }], authorities: { missing: true } });
+  t.match(await ask('https://a.example/', '-H', 'Host: x.b.example'), { response: { status: 421, details: 'misdirected_request' } });
+  t.match(await ask('https://a.example/', '-H', 'Host: c.example'), { response: { status: 404 } });
+  t.match(await ask('https://c.example/'), { connection: { filterChain: null }, response: { status: 0, flag: 'NR', details: 'filter_chain_not_found' } });
+  t.match(await ask('https://10.0.0.1/'), { connection: { serverName: null, filterChain: null } });
+  t.match(await ask('https://pass.example/'), { connection: { tls: null }, virtualService: 'default/bytes', route: { name: 'default/bytes' }, destinations: [{ cluster: 'outbound|9080||empty.default.svc.cluster.local' }], response: { status: 0, flag: 'UH' } });
+  t.match(await ask('https://outbound_.9080_._.web.default.svc.cluster.local/'), { destinations: [{ host: 'web.default.svc.cluster.local', port: 9080, cluster: 'outbound_.9080_._.web.default.svc.cluster.local', endpoints: ['127.0.0.1:9081'] }], response: null });
+  t.match(await ask('https://outbound_.1_._.web.default.svc.cluster.local/'), { destinations: [{ failure: { flag: 'NC' } }], response: { flag: 'NC' } });
+  t.match(await ask('tcp://anything:5432'), { connection: { transport: 'plain' }, route: { name: 'default/bytes' }, destinations: [{ weight: 90, endpoints: ['127.0.0.1:9083'] }, { weight: 10, failure: { flag: 'UH' } }], response: null });
+  t.match(await ask('http://a.example:443/'), { response: { status: 0, details: 'filter_chain_not_found' } });
+  t.equal((await ask('http://a.example/')).connection, undefined, 'a plain listener has no chains');
+  await t.rejects(ask('tcp://anything'), /needs a port/);
+
+  const text = await run('GET', 'https://x.b.example/');
+  t.match(text, /\nserver name +x\.b\.example\nfilter chain +0\.0\.0\.0_443\/default\/edge\/b {2}.*mesh\.yaml:\d+\nTLS +MUTUAL, TLSv1\.3 to TLSv1\.3 {2}.*mesh\.yaml:\d+\ncertificate +kubernetes:\/\/edge\/missing, which is not in the snapshot: handshakes fail\nclient certificate +required, verified with kubernetes:\/\/edge\/missing, which is not in the snapshot: handshakes fail, for me\n/);
+  t.match(await run('GET', 'tcp://anything:5432'), /\nfilter chain +0\.0\.0\.0_5432\/default\/bytes\.tcp\[0\].*\ndestination port +5432 \(the listener's own\)\nTCP route +default\/bytes {2}.*mesh\.yaml:\d+\n/);
+});
