@@ -105,14 +105,13 @@ export class Mesh {
 
   /** A new certificate for each service account `default/NAME`, by the same local CA each time. */
   async issue(...accounts: readonly string[]): Promise<void> {
-    const folder = join(this.folder, 'certs');
-    if (!existsSync(folder)) {
-      mkdirSync(folder);
-      chownSync(folder, PROXY_USER, PROXY_USER);
-    }
-    const [program = '', ...args] = asProxy(['certs', '--out', folder, ...accounts.map((account) => `default/${account}`)]);
-    const issued = await this.#node.complete(program, args);
-    if (issued.code !== 0) throw new Error(issued.stderr);
+    await this.#issueTo('certs', accounts);
+  }
+
+  /** A certificate for the same identity, but of another authority; its folder. */
+  async foreign(account: string): Promise<string> {
+    await this.#issueTo('foreign', [account]);
+    return join(this.folder, 'foreign', 'default', account);
   }
 
   certs(account: string): string {
@@ -127,6 +126,17 @@ export class Mesh {
     const capture = new Capture(child);
     await eventually(() => stderr.includes('listening on'), `tcpdump to listen; it said ${stderr}`);
     return capture;
+  }
+
+  async #issueTo(name: string, accounts: readonly string[]): Promise<void> {
+    const folder = join(this.folder, name);
+    if (!existsSync(folder)) {
+      mkdirSync(folder);
+      chownSync(folder, PROXY_USER, PROXY_USER);
+    }
+    const [program = '', ...args] = asProxy(['certs', '--out', folder, ...accounts.map((account) => `default/${account}`)]);
+    const issued = await this.#node.complete(program, args);
+    if (issued.code !== 0) throw new Error(issued.stderr);
   }
 }
 
@@ -272,6 +282,11 @@ export class Sidecar {
       () => this.log.find((line) => parts.every((part) => line.includes(part))),
       `a line with ${parts.join(' and ')} in the access log of ${this.pod.name}; the last lines:\n${this.log.slice(-5).join('\n')}`,
     );
+  }
+
+  /** Waits for a sentence of the process log. */
+  said(pattern: RegExp): Promise<string> {
+    return eventually(() => pattern.exec(this.stderr)?.[0], `${pattern} in the process log of ${this.pod.name}:\n${this.stderr.slice(-2000)}`);
   }
 
   /** Resident memory of the proxy, in bytes. */
