@@ -133,7 +133,7 @@ export class ChainSet {
 }
 
 /** What decides which clients are let in. */
-function clientRulesOf({ clientCertificate, trust, subjectAltNames, publicKeyHashes, certificateHashes, trustDomains, acceptUnverified }: ServerTlsConfig): string {
+export function clientRulesOf({ clientCertificate, trust, subjectAltNames, publicKeyHashes, certificateHashes, trustDomains, acceptUnverified }: ServerTlsConfig): string {
   return clientCertificate === 'none' ? 'none' : JSON.stringify([clientCertificate, trust, subjectAltNames, publicKeyHashes, certificateHashes, trustDomains, acceptUnverified]);
 }
 

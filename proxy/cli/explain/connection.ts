@@ -5,6 +5,7 @@ import type { ListenerConfig } from '../../../config/runtime/listener.ts';
 import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
 import type { ServerTlsConfig, TrustReference } from '../../../config/runtime/tls.ts';
 import { DomainMap } from '../../base/domain-map.ts';
+import { clientRulesOf } from '../../listener/chain-set.ts';
 import { FilterChainMatcher } from '../../listener/filter-chain-match.ts';
 import type { Detected } from '../../listener/inspect.ts';
 import type { AskedRequest } from './asked-request.ts';
@@ -19,8 +20,8 @@ export interface ChosenConnection {
   readonly isSecure: boolean;
   /** Present where no request is read. */
   readonly end?: { readonly kind: 'refused'; readonly response: ExplainedResponse } | { readonly kind: 'tcp'; readonly route: TcpRouteConfig };
-  /** The host is served by another chain of the listener. */
-  isMisdirected(authority: string): boolean;
+  /** The host is for another chain of the listener to serve, whether or not this one has routes for it. */
+  isMisdirected(authority: string, isRouted: boolean): boolean;
 }
 
 const NEVER = (): boolean => false;
@@ -53,10 +54,16 @@ function matchChain({ chains = [], defaultChain, bind }: ListenerConfig, detecte
 }
 
 /** As the listener itself decides (RFC 9110 section 15.5.20). */
-function belongsElsewhere({ chains = [] }: ListenerConfig, own: FilterChainConfig): (authority: string) => boolean {
+function belongsElsewhere({ chains = [] }: ListenerConfig, own: FilterChainConfig): ChosenConnection['isMisdirected'] {
+  const { tls } = own;
+  if (tls === undefined) return NEVER;
   const owners = new DomainMap<FilterChainConfig>();
   for (const chain of chains) if (chain.tls !== undefined) for (const name of chain.match.serverNames ?? []) owners.set(name, chain);
-  return (authority) => (owners.lookup(authority.replace(/:\d*$/, '')) ?? own) !== own;
+  return (authority, isRouted) => {
+    const owner = owners.lookup(authority.replace(/:\d*$/, ''));
+    if (owner?.tls === undefined || owner === own) return false;
+    return !isRouted || (owner.tls.clientCertificate !== 'none' && clientRulesOf(owner.tls) !== clientRulesOf(tls));
+  };
 }
 
 function refused(flag: string, details: string): NonNullable<ChosenConnection['end']> {

@@ -121,8 +121,9 @@ class Walk {
     };
     const early = refusal ?? (path === undefined ? PATH_NORMALIZATION_FAILED : undefined);
     if (early !== undefined) return { ...found, response: this.#answer(early), policies: this.#policies(undefined, undefined) };
-    const unknown = this.#connection.isMisdirected(this.#head.authority) ? MISDIRECTED : ROUTE_NOT_FOUND;
-    return virtualHost === undefined ? { ...found, response: this.#answer(unknown), policies: this.#policies(undefined, undefined) } : { ...found, ...this.#explainHost(virtualHost, port) };
+    const isMisdirected = this.#connection.isMisdirected(this.#head.authority, virtualHost !== undefined);
+    if (virtualHost === undefined || isMisdirected) return { ...found, response: this.#answer(isMisdirected ? MISDIRECTED : ROUTE_NOT_FOUND), policies: this.#policies(undefined, undefined) };
+    return { ...found, ...this.#explainHost(virtualHost, port) };
   }
 
   /** Nobody reads a request: bytes go by a TCP route, or the connection is refused. */

@@ -12,6 +12,7 @@ const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'cert', nam
 const servers = [
   tls('a', ['a.example'], { mode: 'SIMPLE', credentialName: 'cert' }),
   tls('b', ['*.b.example'], { mode: 'MUTUAL', credentialName: 'missing', subjectAltNames: ['me'], minProtocolVersion: 'TLSV1_3' }),
+  tls('wide', ['*.example'], { mode: 'SIMPLE', credentialName: 'cert' }),
   tls('pass', ['pass.example'], { mode: 'PASSTHROUGH' }, 'TLS'),
   tls('auto', ['*.local'], { mode: 'AUTO_PASSTHROUGH' }, 'TLS'),
   { port: { number: 5432, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
@@ -47,8 +48,10 @@ t.test('at a gateway', async (t) => {
   });
   t.match((await ask('https://x.b.example/')).connection?.tls, { mode: 'MUTUAL', minVersion: 'TLSv1.3', clientCertificate: 'required', subjectAltNames: ['me'], certificates: [{ from: 'kubernetes://edge/missing', source: null, missing: true }], authorities: { missing: true } });
   t.match(await ask('https://a.example/', '-H', 'Host: x.b.example'), { response: { status: 421, details: 'misdirected_request' } });
-  t.match(await ask('https://a.example/', '-H', 'Host: c.example'), { response: { status: 404 } });
-  t.match(await ask('https://c.example/'), { connection: { filterChain: null }, response: { status: 0, flag: 'NR', details: 'filter_chain_not_found' } });
+  t.match(await ask('https://a.example/', '-H', 'Host: c.test'), { response: { status: 404 } });
+  t.match(await ask('https://any.example/', '-H', 'Host: a.example'), { connection: { filterChain: { name: '0.0.0.0_443/default/edge/wide' } }, response: null }, "a wildcard's routes reach other hosts");
+  t.match(await ask('https://any.example/', '-H', 'Host: x.b.example'), { response: { status: 421 } }, 'but none that asks for certificates');
+  t.match(await ask('https://c.test/'), { connection: { filterChain: null }, response: { status: 0, flag: 'NR', details: 'filter_chain_not_found' } });
   t.match(await ask('https://10.0.0.1/'), { connection: { serverName: null, filterChain: null } });
   t.match(await ask('https://pass.example/'), { connection: { tls: null }, virtualService: 'default/bytes', route: { name: 'default/bytes' }, destinations: [{ cluster: 'outbound|9080||empty.default.svc.cluster.local' }], response: { status: 0, flag: 'UH' } });
   t.match(await ask('https://outbound_.9080_._.web.default.svc.cluster.local/'), { destinations: [{ host: 'web.default.svc.cluster.local', port: 9080, cluster: 'outbound_.9080_._.web.default.svc.cluster.local', endpoints: ['127.0.0.1:9081'] }], response: null });
