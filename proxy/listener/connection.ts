@@ -24,7 +24,7 @@ export interface ChainChoice {
   readonly chains: ChainSet;
   /** The first bytes are looked at whether or not a chain asks for them. */
   readonly detectsProtocol: boolean;
-  /** Milliseconds; 0: without limit. */
+  /** Milliseconds; 0: a silent connection may wait for ever, perhaps for the server to speak first. */
   readonly detectionTimeoutMs: number;
 }
 
@@ -45,6 +45,8 @@ export interface ConnectionOwner {
 
 /** A PROXY header must be complete by then; Envoy waits as long as for anything else. */
 const PROXY_HEADER_LIMIT_MS = 15_000;
+/** Without a limit for the detection: whoever has begun a ClientHello or a request line ends it by then, as with HTTP heads. */
+const FIRST_BYTES_LIMIT_MS = 15_000;
 
 const Phase = { ProxyHeader: 0, Inspect: 1, Handshake: 2, Open: 3, Closed: 4 } as const;
 
@@ -175,19 +177,21 @@ export class Connection {
   }
 
   #startInspection(wantsHttp: boolean, timeoutMs: number): void {
-    const { clock, stats } = this.#owner;
     this.#phase = Phase.Inspect;
-    stats.downstreamPreCxActive++;
+    this.#owner.stats.downstreamPreCxActive++;
     this.#inspection = new Inspection(wantsHttp);
-    if (timeoutMs > 0) {
-      this.#timer = clock.setTimer(timeoutMs, () => {
-        stats.downstreamPreCxTimeout++;
-        this.#endEarlyPhase();
-        // Istio lets Envoy go on without knowing: the chain for plain bytes, if there is one.
-        this.#chooseChain(PLAIN_BYTES);
-      });
-    }
+    if (timeoutMs > 0) this.#timer = this.#limitInspection(timeoutMs);
     if (this.#kept !== undefined) this.#inspect(this.#kept);
+  }
+
+  #limitInspection(limitMs: number): Timer {
+    const { clock, stats } = this.#owner;
+    return clock.setTimer(limitMs, () => {
+      stats.downstreamPreCxTimeout++;
+      this.#endEarlyPhase();
+      // Istio lets Envoy go on without knowing: the chain for plain bytes, if there is one.
+      this.#chooseChain(PLAIN_BYTES);
+    });
   }
 
   #inspect(bytes: Buffer): void {
@@ -197,6 +201,7 @@ export class Connection {
       // The shared buffer is overwritten by the next read.
       this.#kept = Buffer.from(bytes);
       this.#inspected = bytes.length;
+      this.#timer ??= this.#limitInspection(FIRST_BYTES_LIMIT_MS);
       return;
     }
     this.#endEarlyPhase();

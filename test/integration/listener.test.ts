@@ -8,6 +8,7 @@ import type { ServerTlsConfig } from '../../config/runtime/tls.ts';
 import { createAuthority, issueCertificate } from '../../proxy/identity/local-ca.ts';
 import { ResponseFlag } from '../../proxy/stream/response-flags.ts';
 import { httpChain, startListener, tcpChain } from '../support/chains.ts';
+import { TestClock } from '../support/clock.ts';
 import { clusterOf } from '../support/data-path.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RawSocket } from '../support/raw-socket.ts';
@@ -70,6 +71,31 @@ t.test('first bytes choose the chain; what is declared is not waited for', async
   await late.until('hello ');
   await late.until('<EH>');
   t.equal(limited.stats.downstreamPreCxTimeout, 1, 'after the limit it counts as plain bytes, and what was read is passed on');
+});
+
+t.test('who has begun to speak must go on, limit or not', async (t) => {
+  const clusters = { bytes: clusterOf('bytes', (await echoUpstream(t)).port) };
+  const clock = new TestClock();
+  const chains = [httpChain('http', { applicationProtocols: ['http/1.1'] }), tcpChain('tls', 'bytes', { transport: 'tls' })];
+  const path = await startListener(t, { clock, clusters, listener: { chains, defaultChain: tcpChain('rest', 'bytes') } });
+  for (const begun of ['GET ', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc']) {
+    const { stats } = path;
+    const timeouts = stats.downstreamPreCxTimeout;
+    const socket = new RawSocket((await RawClient.connect(t, path.port)).socket);
+    await eventually(() => stats.downstreamPreCxActive === 1, 'the silent connection to be looked at');
+    clock.advance(60_000);
+    t.equal(stats.downstreamPreCxActive, 1, 'a silent one may be waiting for the server to speak');
+    const timers = clock.pending;
+    socket.send(begun);
+    await eventually(() => clock.pending > timers, 'the first bytes to be read');
+    clock.advance(14_999);
+    t.equal(stats.downstreamPreCxTimeout, timeouts);
+    clock.advance(1);
+    t.equal(stats.downstreamPreCxTimeout, timeouts + 1);
+    await socket.until(`<${begun}>`);
+    socket.end();
+    await socket.closed();
+  }
 });
 
 t.test('what no chain takes is closed, counted and logged once', async (t) => {

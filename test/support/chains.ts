@@ -3,6 +3,7 @@
 import type { FilterChainConfig, FilterChainMatch, NetworkConfig } from '../../config/runtime/filter-chain.ts';
 import type { ListenerConfig, VirtualListenerConfig } from '../../config/runtime/listener.ts';
 import type { RuntimeConfig } from '../../config/runtime/runtime-config.ts';
+import { systemClock, type Clock } from '../../proxy/base/clock.ts';
 import { createEventClock } from '../../proxy/base/event-clock.ts';
 import { seededRandom } from '../../proxy/base/random.ts';
 import type { InterceptionMode } from '../../proxy/listener/interception.ts';
@@ -48,15 +49,17 @@ export interface ListenerPathOptions {
   readonly drainTimeMs?: number;
   /** Default: the system's. */
   readonly resolver?: Resolver;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
-export async function startListener(t: TestScope, { listener, config, clusters, interception, drainTimeMs, resolver = createSystemResolver(4) }: ListenerPathOptions): Promise<ListenerPath> {
+export async function startListener(t: TestScope, { listener, config, clusters, interception, drainTimeMs, resolver = createSystemResolver(4), clock = systemClock }: ListenerPathOptions): Promise<ListenerPath> {
   const streams: Stream[] = [];
   const refused: Stream[] = [];
   const log: string[] = [];
   const keep = (message: string, fields: object): void => void log.push(`${message} ${JSON.stringify(fields)}`);
   const runtime = new ProxyRuntime({
-    clock: createEventClock(),
+    clock: createEventClock(clock),
     random: seededRandom(7),
     resolver,
     onComplete: (stream) => streams.push(stream),
