@@ -1,10 +1,11 @@
 /** TCP between pods: real clients and servers of Redis, a protocol in which the server speaks first, and a gigabyte by each way. */
 
+import { join } from 'node:path';
 import t from 'tap';
 import { Mesh, podService, type Pod, type Sidecar } from '../support/pods.ts';
 import { namespacesMissing } from '../support/namespace.ts';
 import { program } from '../support/programs.ts';
-import { destinationRule, to, virtualService, type ResourceObject } from '../support/resources.ts';
+import { destinationRule, istio, to, virtualService, type ResourceObject } from '../support/resources.ts';
 
 const missing = ['iptables-restore', 'curl', 'tcpdump', 'setpriv', 'redis-server', 'redis-cli'].map((name) => program(name).missing).find((reason) => reason !== false);
 const skip = missing ?? namespacesMissing();
@@ -84,10 +85,17 @@ const socket = net.connect({ host, port, allowHalfOpen: true });
 const say = (how) => { console.log(JSON.stringify({ how, received: checker.received, wrong: checker.wrong })); process.exit(); };
 socket.on('connect', () => sendTo(socket, bytes)).on('data', (data) => checker.take(data)).on('end', () => say('end')).on('error', (error) => say(error.code));`;
 
+const HTTPS = `const { readFileSync } = require('node:fs');
+const { folder, port } = JSON.parse(process.argv[1]);
+const [key, cert] = ['key.pem', 'cert-chain.pem'].map((name) => readFileSync(folder + '/' + name));
+require('node:https').createServer({ key, cert }, (request, response) => response.end(request.socket.servername)).listen(port, '::', () => console.log('ready'));`;
+
 const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   redis: ['10.96.0.20', 'fd00:96::20'],
   greeter: ['10.96.0.21', 'fd00:96::21'],
   plain: ['10.96.0.22', 'fd00:96::22'],
+  secure: ['10.96.0.23', 'fd00:96::23'],
+  other: ['10.96.0.23'],
 };
 
 const ask = async (from: Pod, source: string, argument: unknown): Promise<unknown> => JSON.parse((await from.run(process.execPath, '-e', source, JSON.stringify(argument))).stdout);
@@ -101,12 +109,16 @@ t.test('pods', { skip, timeout: 180_000 }, async (t) => {
   const base: readonly ResourceObject[] = [
     ...podService('redis', { pods: [a, b], ports: [{ name: 'tcp-redis', port: 6379 }, bulk], addresses: ADDRESSES['redis'] ?? [] }),
     ...podService('redis-each', { pods: [a, b], ports: [{ name: 'tcp-redis', port: 6379 }] }),
-    ...podService('greeter', { pods: [b], ports: [{ name: 'tcp-greet', port: 2525 }, { name: 'mysql', port: 3306 }], addresses: ADDRESSES['greeter'] ?? [] }),
+    ...podService('greeter', { pods: [b], ports: [{ name: 'tcp-greet', port: 2525 }, { name: 'mysql', port: 3306 }, { name: 'unsaid', port: 2727, targetPort: 2525 }], addresses: ADDRESSES['greeter'] ?? [] }),
     ...podService('plain', { pods: [legacy], ports: [{ name: 'tcp-greet', port: 2525 }, bulk], addresses: ADDRESSES['plain'] ?? [] }),
     destinationRule('redis', ['a', 'b']),
+    ...podService('secure', { pods: [legacy], ports: [{ name: 'tls', port: 443, targetPort: 8443 }], addresses: ADDRESSES['secure'] ?? [] }),
+    virtualService('secure', { hosts: ['secure'], tls: [{ match: [{ port: 443, sniHosts: ['secure'] }], route: [to('secure')] }] }),
+    istio('ServiceEntry', 'database', { hosts: ['database.example'], addresses: ['240.240.1.1'], ports: [{ number: 7777, name: 'tcp', protocol: 'TCP', targetPort: 2526 }], location: 'MESH_EXTERNAL', resolution: 'STATIC', endpoints: [{ address: legacy.ip }] }),
   ];
   const weighted = (...weights: readonly [number, number]): ResourceObject => virtualService('redis', { tcp: [{ match: [{ port: 6379 }], route: [to('redis', 'a', weights[0]), to('redis', 'b', weights[1])] }] });
   await mesh.issue('client', 'redis-a', 'redis-b');
+  const server = await mesh.issueNamed('secure');
   await mesh.configure([...base, weighted(100, 0)]);
   for (const pod of [a, b]) {
     await pod.start('redis-server', ['--port', '6379', '--bind', '0.0.0.0', '::', '--save', '', '--appendonly', 'no', '--protected-mode', 'no', '--dir', mesh.folder], 'Ready to accept connections');
@@ -115,6 +127,7 @@ t.test('pods', { skip, timeout: 180_000 }, async (t) => {
   }
   await b.serve(GREETER, { name: 'b', ports: [2525, 3306] });
   await legacy.serve(GREETER, { name: 'legacy', ports: [2525, 2526] });
+  await legacy.serve(HTTPS, { folder: server, port: 8443 });
   await legacy.serve(BULK_SERVER, { ports: [7000, 7001] });
   const [ofClient, ofA] = await Promise.all([client.inject(), a.inject(), b.inject()]);
   const redis = async (...args: readonly string[]): Promise<string> => (await client.run('redis-cli', ...args)).stdout.trim();
@@ -133,6 +146,8 @@ t.test('pods', { skip, timeout: 180_000 }, async (t) => {
     t.match(line, /10\.96\.0\.20:6379|\[fd00:96::20\]:6379/);
     t.match(await ofA.logLine('inbound|6379||'), 'outbound_.6379_.a_.redis.default.svc.cluster.local');
     t.match(ofClient.admin('/stats/prometheus'), /istio_tcp_connections_opened_total\{.*destination_service="redis\.default\.svc\.cluster\.local"/);
+    const mutual = /istio_tcp_received_bytes_total\{(?=.*reporter="destination")(?=.*connection_security_policy="mutual_tls")(?=.*source_principal="spiffe:\/\/cluster\.local\/ns\/default\/sa\/client").*\} [1-9]/;
+    t.match(ofA.admin('/stats/prometheus'), mutual);
   });
 
   await t.test('weights, and one pod of a headless service', async (t) => {
@@ -158,8 +173,13 @@ t.test('pods', { skip, timeout: 180_000 }, async (t) => {
       ['plain', 2525, 'legacy'],
       [legacy.ip, 2526, 'legacy'],
       [legacy.ip6, 2526, 'legacy'],
+      ['240.240.1.1', 7777, 'legacy'],
     ];
     for (const [host, port, name] of rows) t.match(await ask(client, GUEST, { host, port }), { how: 'end', text: expected(name) }, `${host}:${port}`);
+    const detecting: ResourceObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio', namespace: 'istio-system' }, data: { mesh: 'protocolDetectionTimeout: 1s' } } as ResourceObject;
+    await mesh.configure([...base, detecting]);
+    t.match(await ask(client, GUEST, { host: 'greeter', port: 2727 }), { how: 'end', text: expected('b') }, 'undeclared: after the detection timeout');
+    await mesh.configure(base);
     const strict = { apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name: 'default', namespace: 'default' }, spec: { mtls: { mode: 'STRICT' } } };
     await mesh.configure([...base, strict]);
     t.match(await ask(client, GUEST, { host: 'greeter', port: 2525 }), { how: 'end', text: expected('b') }, 'STRICT');
@@ -167,6 +187,13 @@ t.test('pods', { skip, timeout: 180_000 }, async (t) => {
     t.match(await ask(client, GUEST, { host: 'greeter', port: 2525 }), { how: 'end', text: expected('b') }, 'DISABLE');
     t.match(await ask(legacy, GUEST, { host: b.ip, port: 2525 }), { how: 'end', text: expected('b') }, 'a client without a sidecar');
     await mesh.configure(base);
+  });
+
+  await t.test('TLS of the application, by its server name', async (t) => {
+    const answer = await client.curl('https://secure/', '--cacert', join(server, 'root-cert.pem'));
+    t.match(answer, { status: 200, body: 'secure' });
+    t.match(await ofClient.logLine('outbound|443||secure.default.svc.cluster.local'), ' secure ');
+    t.match(await client.curl('https://other/', '--insecure'), { status: 0 }, 'a name that no route has');
   });
 
   await t.test('a gigabyte, with memory flat', async (t) => {

@@ -16,6 +16,7 @@ const skip = missing ?? namespacesMissing();
 const ECHO = `const http = require('node:http');
 const { name, ports } = JSON.parse(process.argv[1]);
 const listening = ports.map((port) => new Promise((resolve) => http.createServer((request, response) => {
+  if (request.url === '/back') return request.pipe(response);
   const { remoteAddress, localPort } = request.socket;
   response.end(JSON.stringify({ name, from: remoteAddress.replace('::ffff:', ''), port: localPort, headers: request.headers }));
 }).listen(port, '::', resolve)));
@@ -81,7 +82,7 @@ t.test('pods', { skip, timeout: 120_000 }, async (t) => {
   await mesh.issue(...meshed.map(({ name }) => name));
   await mesh.configure(base);
   for (const pod of mesh.pods) await pod.serve(ECHO, { name: pod.name, ports: [7070, 8081, 9080, 9999] });
-  await Promise.all([productpage.inject({ iptables: ['-o', '9999'] }), v1.inject({ iptables: ['-d', '15090,15021,15020,8081'] }), v2.inject()]);
+  await Promise.all([productpage.inject({ iptables: ['-o', '9999'] }), v1.inject({ iptables: ['-d', '15090,15021,15020,8081'], run: ['--interception', 'redirect'] }), v2.inject({ run: ['--concurrency', '2'] })]);
 
   /** The answer of an application, which must be one. */
   const get = async (from: Pod, url: string, ...args: readonly string[]): Promise<Echo> => {
@@ -103,7 +104,18 @@ t.test('pods', { skip, timeout: 120_000 }, async (t) => {
     const wire = await capture.upTo('/in-clear');
     t.notOk(wire.includes('only-for-v1') || wire.includes('for-v2') || wire.includes('end-user') || wire.includes('reviews-v2"'), 'nothing of the request or the answer can be read');
     t.ok(wire.includes('outbound_.9080_.v1_.reviews.default.svc.cluster.local'), 'the server name says what is called');
+    const mutual = /istio_requests_total\{(?=.*reporter="destination")(?=.*connection_security_policy="mutual_tls")(?=.*source_principal="spiffe:\/\/cluster\.local\/ns\/default\/sa\/productpage")/;
+    t.match(v2.sidecar?.admin('/stats/prometheus'), mutual);
     t.match(await v1.sidecar?.logLine('GET /only-for-v1'), /200.*outbound_\.9080_\.v1_\.reviews\.default\.svc\.cluster\.local/);
+  });
+
+  await t.test('a large body there and back', async (t) => {
+    const file = join(mesh.folder, 'body');
+    writeFileSync(file, Buffer.from(Uint32Array.from({ length: 12 * 2 ** 20 }, (_, index) => index * 2654435761)));
+    const { stdout } = await productpage.run('sh', '-c', `sha256sum < ${file}; curl --silent --max-time 60 --data-binary @${file} http://reviews:9080/back | sha256sum`);
+    const [sent, received] = stdout.trim().split('\n');
+    t.equal(received, sent);
+    rmSync(file);
   });
 
   await t.test('what is not captured', async (t) => {

@@ -105,12 +105,18 @@ export class Mesh {
 
   /** A new certificate for each service account `default/NAME`, by the same local CA each time. */
   async issue(...accounts: readonly string[]): Promise<void> {
-    await this.#issueTo('certs', accounts);
+    await this.#issueTo('certs', accounts.map((account) => `default/${account}`));
+  }
+
+  /** A server's certificate for a DNS name; its folder. */
+  async issueNamed(name: string): Promise<string> {
+    await this.#issueTo('certs', [`dns:${name}`]);
+    return join(this.folder, 'certs', name);
   }
 
   /** A certificate for the same identity, but of another authority; its folder. */
   async foreign(account: string): Promise<string> {
-    await this.#issueTo('foreign', [account]);
+    await this.#issueTo('foreign', [`default/${account}`]);
     return join(this.folder, 'foreign', 'default', account);
   }
 
@@ -128,13 +134,13 @@ export class Mesh {
     return capture;
   }
 
-  async #issueTo(name: string, accounts: readonly string[]): Promise<void> {
+  async #issueTo(name: string, identities: readonly string[]): Promise<void> {
     const folder = join(this.folder, name);
     if (!existsSync(folder)) {
       mkdirSync(folder);
       chownSync(folder, PROXY_USER, PROXY_USER);
     }
-    const [program = '', ...args] = asProxy(['certs', '--out', folder, ...accounts.map((account) => `default/${account}`)]);
+    const [program = '', ...args] = asProxy(['certs', '--out', folder, ...identities]);
     const issued = await this.#node.complete(program, args);
     if (issued.code !== 0) throw new Error(issued.stderr);
   }
