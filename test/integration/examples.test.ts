@@ -1,16 +1,18 @@
 /** The snapshots of config/examples are what they say: valid without a warning, and they route. */
 
 import { readFileSync } from 'node:fs';
+import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { outrider } from '../support/command.ts';
 import { Proxy } from '../support/proxy.ts';
 import { destinationRule, pod, service, to, virtualService } from '../support/resources.ts';
+import { eventually } from '../support/scope.ts';
 import { Upstream } from '../support/upstream.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../config/examples', import.meta.url));
 
-for (const name of ['first-steps.yaml', 'resilience.yaml', 'bookinfo', 'kubernetes', '']) {
+for (const name of ['first-steps.yaml', 'resilience.yaml', 'gateway-https.yaml', 'gateway-egress.yaml', 'gateway-passthrough.yaml', 'bookinfo', 'kubernetes', '']) {
   t.test(`${name === '' ? 'the whole folder' : name} is valid without a warning`, async (t) => {
     const { code, stdout, stderr } = await outrider(['validate', `${EXAMPLES}/${name}`]);
     t.equal(code, 0, stderr);
@@ -61,6 +63,28 @@ t.test('resilience survives as its comment says', async (t) => {
   const cookie = /^session="?[^";]+"?/.exec(first.header('set-cookie') ?? '')?.[0] ?? '';
   t.match(cookie, /^session=/, 'a visitor without the cookie gets one');
   t.equal((await proxy.request({ host: 'shop', path: '/cart', headers: { cookie } })).header('set-cookie'), undefined, 'and keeps it');
+});
+
+t.test('gateway-https ends TLS as its comment says', async (t) => {
+  const shop = await Upstream.start(t, { body: 'shop' });
+  const database = await Upstream.start(t, { onConnection: (connection) => connection.send('ready for query') });
+  const text = changed(readFileSync(`${EXAMPLES}/gateway-https.yaml`, 'utf8'), [
+    ['targetPort: 3000', `targetPort: ${shop.port}`],
+    ['targetPort: 3306', `targetPort: ${database.port}`],
+  ]);
+  const proxy = await Proxy.start(t, { snapshot: text, mode: 'gateway', workload: 'gateway-https/gateway', args: ['80', '443', '5432'].flatMap((port) => ['--map-port', `${port}=0`]) });
+  const redirect = await proxy.request({ host: 'shop.example.com', path: '/x' }, proxy.port(80));
+  t.same([redirect.status, redirect.header('location')], [301, 'https://shop.example.com/x']);
+  const say = async (port: number, servername: string, words: string): Promise<string> => {
+    const socket = tlsConnect({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });
+    t.teardown(() => socket.destroy());
+    let heard = '';
+    socket.on('data', (bytes: Buffer) => (heard += bytes.toString('latin1')));
+    socket.write(words);
+    return eventually(() => (/shop$|query$/.test(heard) ? heard : undefined), `an answer of ${servername}`);
+  };
+  t.match(await say(proxy.port(443), 'shop.example.com', 'GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n'), /^HTTP\/1\.1 200 [\s\S]*shop$/);
+  t.equal(await say(proxy.port(5432), 'db.example.com', 'hello'), 'ready for query');
 });
 
 function changed(text: string, changes: readonly (readonly [from: string, to: string])[]): string {
