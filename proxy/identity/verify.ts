@@ -57,7 +57,7 @@ function chainSentence(of: string, peer: CertificateFacts, chainError: string): 
     case 'CRL_HAS_EXPIRED':
       return `${of}: the revocation list of its issuer ${peer.issuer} has expired`;
     case 'INVALID_PURPOSE':
-      return `${of} is not for this use (extended key usage)`;
+      return `${of} is not for this use (key usage or extended key usage)`;
     case 'INVALID_CA':
       return `${of}: its issuer ${peer.issuer} is no authority (basic constraints)`;
     default:
@@ -71,7 +71,8 @@ function refuseTrustDomain({ trustDomains, who }: PeerRules, peer: CertificateFa
   const wanted = `wanted one of ${list(trustDomains)}`;
   if (identities.length === 0) return verifyFailed('untrusted', 'no SPIFFE identity in the certificate', `${who} certificate of ${certificateName(peer)} has no SPIFFE identity, ${wanted} as its trust domain`);
   const foreign = identities.find((uri) => !trustDomains.includes(trustDomainOf(uri) ?? ''));
-  if (foreign === undefined) return undefined;
+  // X509-SVID section 2: which of two would be the client's is anybody's guess.
+  if (foreign === undefined) return peer.uris.length === 1 ? undefined : verifyFailed('untrusted', 'more than one URI in the certificate', `${who} certificate has more than one URI: ${list(peer.uris)}; an identity stands alone`);
   return verifyFailed('untrusted', 'no trust bundle found for trust domain', `${who} identity ${foreign} is of trust domain ${trustDomainOf(foreign) ?? '(malformed)'}, ${wanted}`);
 }
 

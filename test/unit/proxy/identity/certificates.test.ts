@@ -118,5 +118,6 @@ t.test('each refusal says which check failed', async (t) => {
   t.equal(refusePeer({ ...rules, certificateHashes: [peer.fingerprint.toUpperCase().replaceAll(/(..)(?=.)/g, '$1:')] }, peer, undefined, now), undefined, 'a hash as openssl prints it');
   t.match(refusePeer({ ...rules, trustDomains: ['x'] }, await facts({ dns: ['a.example'] }), undefined, now), { kind: 'untrusted', sentence: /has no SPIFFE identity, wanted one of x/ });
   t.match(refusePeer({ ...rules, trustDomains: ['cluster.local'] }, await facts({ uris: ['spiffe://cluster.local/ns/a/sa/b', 'spiffe://evil/ns/a/sa/b'] }), undefined, now), { sentence: /spiffe:\/\/evil/ }, 'each identity must be of ours');
+  t.match(refusePeer({ ...rules, trustDomains: ['cluster.local'] }, await facts({ uris: ['spiffe://cluster.local/ns/a/sa/b', 'spiffe://cluster.local/ns/a/sa/admin'] }), undefined, now), { kind: 'untrusted', sentence: /more than one URI: .*sa\/admin; an identity stands alone$/ });
   t.match(refusePeer({ ...rules, subjectAltNames: Array.from({ length: 20 }, (_, i) => `n${i}`) }, peer, undefined, now), { sentence: / n7 and 12 more$/ });
 });
