@@ -13,13 +13,15 @@ export interface AskedRequest {
   /** Port that the URL itself names or its scheme means: where the downstream connects to, when that is a gateway. */
   readonly connectPort: number;
   readonly portWritten: boolean;
+  /** Of the URL, lower case, without brackets. */
+  readonly host: string;
   /** What a client of an https URL asks for by TLS; undefined for an address. */
   readonly serverName: string | undefined;
 }
 
 /**
  * As in `GET http://reviews:9080/reviews/0`; the scheme may be left out, `http` is meant; `tcp://host:5432` asks about a
- * connection of a gateway. A message where it cannot be understood.
+ * connection alone. A message where it cannot be understood.
  */
 export function parseAskedRequest(method: string, url: string, headerLines: readonly string[]): AskedRequest | string {
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) return `'${method}' is not a method`;
@@ -43,7 +45,7 @@ export function parseAskedRequest(method: string, url: string, headerLines: read
   };
   if (head.scheme === 'tcp' && port === null) return `'${url}' needs a port`;
   const name = authorityHost(urlAuthority.toLowerCase());
-  return { head, seen: seenIn(headers), connectPort: port ?? (head.scheme === 'https' ? 443 : 80), portWritten: port !== null, serverName: name === '' || isIP(name) !== 0 ? undefined : name };
+  return { head, seen: seenIn(headers), connectPort: port ?? (head.scheme === 'https' ? 443 : 80), portWritten: port !== null, host: name, serverName: name === '' || isIP(name) !== 0 ? undefined : name };
 }
 
 function parseHeaders(lines: readonly string[]): HeaderList | string {

@@ -1,5 +1,6 @@
-/** At a gateway: which filter chain takes the connection a request comes by, and how TLS is terminated there. */
+/** Which filter chain takes the connection a request comes by, and how TLS is terminated there: at a gateway, and for bytes beside an application. */
 
+import type { Snapshot } from '../../../config/load/types.ts';
 import type { FilterChainConfig, TcpRouteConfig } from '../../../config/runtime/filter-chain.ts';
 import type { ListenerConfig } from '../../../config/runtime/listener.ts';
 import type { RuntimeConfig } from '../../../config/runtime/runtime-config.ts';
@@ -8,8 +9,10 @@ import { DomainMap } from '../../base/domain-map.ts';
 import { clientRulesOf } from '../../listener/chain-set.ts';
 import { FilterChainMatcher } from '../../listener/filter-chain-match.ts';
 import type { Detected } from '../../listener/inspect.ts';
+import type { Destination } from '../../stream/connection-facts.ts';
 import type { AskedRequest } from './asked-request.ts';
 import type { ExplainedCertificate, ExplainedConnection, ExplainedResponse } from './explanation.ts';
+import { intercept } from './intercepted.ts';
 
 /** What becomes of the connection. */
 export interface ChosenConnection {
@@ -26,11 +29,14 @@ export interface ChosenConnection {
 
 const NEVER = (): boolean => false;
 
-export function chooseConnection(asked: AskedRequest, listener: ListenerConfig, config: RuntimeConfig): ChosenConnection {
+/** A sidecar's requests come by its capture port, which is plain HTTP; its connections are taken on their way. */
+export function chooseConnection(asked: AskedRequest, at: ListenerConfig, { config, snapshot }: { readonly config: RuntimeConfig; readonly snapshot: Snapshot }): ChosenConnection {
+  const isIntercepted = at.direction !== 'gateway' && asked.head.scheme === 'tcp';
+  const { listener, destination } = isIntercepted ? intercept(asked.host, asked.connectPort, at, config, snapshot) : { listener: at, destination: at.bind };
   const hasChains = listener.chains !== undefined || listener.defaultChain !== undefined;
-  if (listener.direction !== 'gateway' || !hasChains) return { explained: undefined, listener, isSecure: false, isMisdirected: NEVER };
+  if (!hasChains || (at.direction !== 'gateway' && !isIntercepted)) return { explained: undefined, listener, isSecure: false, isMisdirected: NEVER };
   const detected = firstBytes(asked);
-  const chain = matchChain(listener, detected);
+  const chain = matchChain(listener, destination, detected);
   const explained = explainConnection(chain, detected, config);
   const plain = { explained, listener, isSecure: false, isMisdirected: NEVER };
   if (chain === undefined) return { ...plain, end: refused('NR', 'filter_chain_not_found') };
@@ -47,10 +53,10 @@ function firstBytes({ head, serverName }: AskedRequest): Detected {
   return { transport: 'plain', serverName: undefined, protocols: head.scheme === 'tcp' ? [] : ['http/1.1'] };
 }
 
-function matchChain({ chains = [], defaultChain, bind }: ListenerConfig, detected: Detected): FilterChainConfig | undefined {
+function matchChain({ chains = [], defaultChain }: ListenerConfig, destination: Destination, detected: Detected): FilterChainConfig | undefined {
   const matcher = new FilterChainMatcher<FilterChainConfig>();
   for (const chain of chains) matcher.add(chain.match, chain, chain.tls !== undefined);
-  return matcher.candidates(bind)?.match(detected) ?? defaultChain;
+  return matcher.candidates(destination)?.match(detected) ?? defaultChain;
 }
 
 /** As the listener itself decides (RFC 9110 section 15.5.20). */

@@ -49,7 +49,7 @@ interface Asked {
 export function explainRequest(asked: AskedRequest, input: ExplainInput): Explanation {
   const listener = findListener(asked, input.config);
   if (listener === undefined) return nothingListens(asked, input);
-  const connection = chooseConnection(asked, listener, input.config);
+  const connection = chooseConnection(asked, listener, input);
   const walk = new Walk(asked.head, connection, input);
   return connection.end === undefined ? walk.explain(asked.seen) : walk.explainEnd(connection.end, asked);
 }

@@ -65,3 +65,19 @@ t.test('at a gateway', async (t) => {
   t.match(text, /\nserver name +x\.b\.example\nfilter chain +0\.0\.0\.0_443\/default\/edge\/b {2}.*mesh\.yaml:\d+\nTLS +MUTUAL, TLSv1\.3 to TLSv1\.3 {2}.*mesh\.yaml:\d+\ncertificate +kubernetes:\/\/edge\/missing, which is not in the snapshot: handshakes fail\nclient certificate +required, verified with kubernetes:\/\/edge\/missing, which is not in the snapshot: handshakes fail, for me\n/);
   t.match(await run('GET', 'tcp://anything:5432'), /\nfilter chain +0\.0\.0\.0_5432\/default\/bytes\.tcp\[0\].*\ndestination port +5432 \(the listener's own\)\nTCP route +default\/bytes {2}.*mesh\.yaml:\d+\n/);
 });
+
+t.test('connections of an application', async (t) => {
+  const [db, slices] = [service('db', { port: 5432, portName: 'tcp', workloads: [{ port: 9083 }] }), service('web', { workloads: [{ port: 9081 }] })];
+  const withAddress = db.map((resource) => (resource.kind === 'Service' ? { ...resource, spec: { ...(resource.spec as object), clusterIP: '10.1.1.1' } } : resource));
+  const file = join(t.testdir({ 'mesh.yaml': renderResources([...withAddress, ...slices, virtualService('db', { tcp: [{ match: [{ port: 5432 }], route: [to('db')] }] })]) }), 'mesh.yaml');
+  const ask = async (url: string): Promise<Explanation> => {
+    let stdout = '';
+    const code = await runExplain(['--config', file, '--labels', 'app=client', 'GET', url, '--json'], { env: {}, stdout: (text) => void (stdout += text), stderr: () => {} });
+    t.equal(code, 0);
+    return JSON.parse(stdout) as Explanation;
+  };
+  const routed = { listener: { name: '10.1.1.1_5432' }, connection: { filterChain: { name: /^10\.1\.1\.1_5432\// } }, virtualService: 'default/db', destinations: [{ cluster: 'outbound|5432||db.default.svc.cluster.local', endpoints: ['127.0.0.1:9083'] }], response: null };
+  for (const url of ['tcp://10.1.1.1:5432', 'tcp://db:5432', 'tcp://db.default:5432', 'tcp://db.default.svc.cluster.local:5432']) t.match(await ask(url), routed, url);
+  t.match(await ask('tcp://192.0.2.1:6379'), { listener: { name: 'virtualOutbound' }, destinations: [{ cluster: 'PassthroughCluster', endpoints: ['192.0.2.1:6379'] }] });
+  t.match(await ask('tcp://192.0.2.1:15001'), { response: { status: 0, flag: 'UH', details: /own/ } }, 'a loop');
+});
