@@ -163,9 +163,7 @@ class TcpStream implements Stream {
     this.direction = direction;
     this.info.downstream = facts;
     this.info.protocol = '';
-    this.info.downstreamSecurity = facts.security;
-    this.info.requestedServerName = facts.requestedServerName;
-    this.info.filterChain = facts.filterChain;
+    this.info.takeConnection(facts);
     if (direction === 'inbound' && facts.security?.mutual === true) this.info.clientWorkload = clientWorkload(facts.security, undefined);
     this.info.startTimeMs = facts.startTimeMs;
     this.info.startMs = facts.startMs;
