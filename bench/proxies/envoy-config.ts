@@ -9,6 +9,8 @@ export interface EnvoyShape {
   readonly filters?: 'plain' | 'sidecar';
   /** Present: all the upstream's ports are hosts, and this much is configured. Absent: one host, Istio's defaults. */
   readonly policy?: PolicyName;
+  /** Headers added and removed, as a RouteConfiguration has them. */
+  readonly headers?: Json;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -38,7 +40,7 @@ export function bootstrapOf(listener: Json, clusters: readonly Json[]): string {
 export const connectionManagerType = ['envoy.filters.network.http_connection_manager', 'filters.network.http_connection_manager.v3.HttpConnectionManager'] as const;
 
 /** The HTTP filter of an outbound listener. */
-export function connectionManager(plan: Pick<PeerPlan, 'accessLog'>, { filters, policy = 'plain' }: EnvoyShape): Json {
+export function connectionManager(plan: Pick<PeerPlan, 'accessLog'>, { filters, policy = 'plain', headers = {} }: EnvoyShape): Json {
   return {
     stat_prefix: 'outbound',
     codec_type: 'AUTO',
@@ -49,7 +51,7 @@ export function connectionManager(plan: Pick<PeerPlan, 'accessLog'>, { filters, 
     proxy_100_continue: true,
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     access_log: plan.accessLog === undefined ? [] : [fileLog(plan.accessLog)],
-    route_config: { name: String(benchPort), validate_clusters: false, virtual_hosts: [virtualHost(policy)] },
+    route_config: { name: String(benchPort), validate_clusters: false, virtual_hosts: [virtualHost(policy)], ...headers },
     http_filters: [...(filters === 'sidecar' ? sidecarFilters() : []), typed('envoy.filters.http.router', 'filters.http.router.v3.Router', {})],
   };
 }
