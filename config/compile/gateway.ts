@@ -10,6 +10,9 @@ import { isTerminatedHttp, ownTable, tcpChain, tlsChains } from './gateway-chain
 import { gatewayVirtualHosts } from './gateway-hosts.ts';
 import type { GatewayServer, PortGroup } from './gateway-servers.ts';
 import { gatewayPorts, hostNames } from './gateway-servers.ts';
+import type { GatewayScope } from './gateway-l4.ts';
+import type { GatewayTopology } from './gateway-topology.ts';
+import { gatewayTopology } from './gateway-topology.ts';
 import { originAt } from './located.ts';
 import type { MeshService } from './mesh-service.ts';
 import { gatewayTable, listenerName, UNKNOWN_TABLE } from './names.ts';
@@ -20,9 +23,10 @@ import { oneForEachHost } from './visibility.ts';
 export function gatewayParts(context: CompileContext): ConfigParts {
   const services = oneForEachHost(context.visibleServices, context.node.namespace);
   const groups = gatewayPorts(context);
+  const topology = gatewayTopology(context);
   const clusters = outboundClusters({ ...context, services });
   return {
-    listeners: groups.flatMap((group) => gatewayListener(group, services, context)),
+    listeners: groups.flatMap((group) => gatewayListener(group, { context, services, topology })),
     tables: groups.flatMap((group) => gatewayTables(group, services, context)),
     clusters: [...clusters, ...sniClusters(clusters, automaticHosts(groups), { ...context, services }), ...fixedClusters(context)],
   };
@@ -41,20 +45,24 @@ function gatewayTables(group: PortGroup, services: ReadonlyMap<string, MeshServi
   return group.servers.filter(isTerminatedHttp).map((server) => table(ownTable(server), [server]));
 }
 
+interface ListenerScope extends GatewayScope {
+  readonly topology: GatewayTopology;
+}
+
 /** None where not a single chain is left: the port is not bound, as in Istio. */
-function gatewayListener(group: PortGroup, services: ReadonlyMap<string, MeshService>, context: CompileContext): readonly ListenerConfig[] {
-  const listener = plainListener(group, context);
+function gatewayListener(group: PortGroup, scope: ListenerScope): readonly ListenerConfig[] {
+  const listener = plainListener(group, scope);
   if (group.kind === 'http') return [listener];
-  const scope: ChainScope = { context, services, listener: listener.name, http: listener.http };
+  const chainScope: ChainScope = { ...scope, listener: listener.name, http: listener.http };
   if (group.kind === 'tcp') {
-    const only = tcpChain(group, scope);
+    const only = tcpChain(group, chainScope);
     return only === undefined ? [] : [{ ...listener, defaultChain: only }];
   }
-  const chains: readonly FilterChainConfig[] = tlsChains(group, scope);
+  const chains: readonly FilterChainConfig[] = tlsChains(group, chainScope);
   return chains.length === 0 ? [] : [{ ...listener, chains }];
 }
 
-function plainListener({ port, bind, kind, servers: [first] }: PortGroup, { node, mesh }: CompileContext): ListenerConfig {
+function plainListener({ port, bind, kind, servers: [first] }: PortGroup, { context: { node, mesh }, topology }: ListenerScope): ListenerConfig {
   const address = bind ?? '0.0.0.0';
   const declaredPort = first.server.port.number;
   return {
@@ -63,8 +71,8 @@ function plainListener({ port, bind, kind, servers: [first] }: PortGroup, { node
     bind: { address, port: node.portMap[declaredPort] ?? port },
     declaredPort,
     routing: { kind: 'table', table: kind === 'http' ? gatewayTable(port, bind) : UNKNOWN_TABLE, port: declaredPort },
-    http: { useRemoteAddress: true, numTrustedProxies: mesh.numTrustedProxies, localAddress: nodeAddress(node), pathNormalization: mesh.pathNormalization },
-    ...(mesh.gatewayProxyProtocol && { proxyProtocol: true }),
+    http: { useRemoteAddress: true, numTrustedProxies: topology.numTrustedProxies, localAddress: nodeAddress(node), pathNormalization: mesh.pathNormalization },
+    ...(topology.proxyProtocol && { proxyProtocol: true }),
     origin: originAt(first.place),
   };
 }

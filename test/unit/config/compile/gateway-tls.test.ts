@@ -158,6 +158,15 @@ t.test('PROXY protocol, ports, httpsRedirect', async (t) => {
   const topology = mesh({ defaultConfig: { gatewayTopology: { proxyProtocol: {} } } });
   t.equal(at([gateway([https(['*'])]), topology]).listeners[0]?.proxyProtocol, true);
   t.equal(at([gateway([https(['*'])])]).listeners[0]?.proxyProtocol, undefined);
+  const annotated = (config: string) => {
+    const own = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'ingress', namespace: 'istio-system', labels: { istio: 'ingressgateway' }, annotations: { 'proxy.istio.io/config': config } } };
+    const { config: { listeners }, problems } = compilation([gateway([https(['*'])]), mesh({ defaultConfig: { gatewayTopology: { numTrustedProxies: 1 } } }), own], GATEWAY);
+    return [listeners[0]?.http.numTrustedProxies, listeners[0]?.proxyProtocol, problems.map(({ message }) => message).join()];
+  };
+  t.same(annotated('gatewayTopology: {proxyProtocol: {}}'), [1, true, ''], "the pod's own annotation, over the mesh's");
+  t.same(annotated('{"gatewayTopology": {"numTrustedProxies": 3}}'), [3, undefined, '']);
+  t.match(annotated('gatewayTopology: {numTrustedProxies: -1}'), [1, undefined, /must be a whole number/]);
+  t.match(annotated('{'), [1, undefined, /^is not YAML and is not read: /]);
   const ingress = kube('ingress', { selector: { istio: 'ingressgateway' }, ports: [{ name: 'https', port: 443, targetPort: 8443 }] }, { namespace: 'istio-system' });
   t.match(at([gateway([https(['*'])]), ingress]), { listeners: [{ name: '0.0.0.0_8443', bind: { port: 8443 }, declaredPort: 443 }], routeTables: { 'https.8443.https.gw.default': {} } });
   t.match(at([gateway([https(['*'])]), ingress], { portMap: { 443: 0 } }).listeners, [{ bind: { port: 0 }, declaredPort: 443 }]);
