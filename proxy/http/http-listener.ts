@@ -4,7 +4,8 @@ import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import { reportBug } from '../base/report-bug.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
-import { Http1ServerConnection, type ServerConnectionTimeouts } from '../codec/http1/server-connection.ts';
+import { Http1ServerConnection } from '../codec/http1/server-connection.ts';
+import type { ServerConnectionTimeouts } from '../codec/http1/server-timeouts.ts';
 import type { ParseError } from '../codec/http1/parse-error.ts';
 import type { RouterDeps } from '../router/router.ts';
 import { passthroughCluster, type Runtime } from '../router/runtime.ts';
@@ -182,12 +183,12 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     for (const connection of this.#connections) connection.sweep(now, TIMEOUTS);
   }
 
-  /** Idle connections close now, busy ones after their response. */
-  drain(): void {
+  /** Idle connections close now, busy ones, and those idle for less than `spareMs`, after their next response. */
+  drain(spareMs = 0): void {
     this.draining = true;
     for (const connection of [...this.#connections]) {
       this.stats.downstreamCxDrainClose++;
-      connection.drain();
+      connection.drain(spareMs);
     }
   }
 

@@ -56,6 +56,9 @@ export interface ListenerLog {
 const SENTENCES_AT_ONCE = 20;
 const SENTENCES_PER_SECOND = 2;
 
+/** A connection that is as young as this is not idle, though it has sent nothing yet. */
+const JUST_CAME_MS = 1000;
+
 export class Listener implements ConnectionOwner {
   /** Serves what no chain is asked for. */
   readonly http: HttpListener;
@@ -150,7 +153,8 @@ export class Listener implements ConnectionOwner {
 
   /** See DataPlane.announceDrain. */
   announceDrain(closeIdle: boolean): void {
-    if (closeIdle) this.drain();
+    // It still accepts: whoever has just come is about to ask.
+    if (closeIdle) for (const http of this.#allHttp()) http.drain(JUST_CAME_MS);
     else for (const http of this.#allHttp()) http.draining = true;
   }
 

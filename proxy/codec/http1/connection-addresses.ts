@@ -22,6 +22,8 @@ export function plainAddress(address: string | undefined): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
+/** Empty for who has no address: a client of a unix socket. */
 export function joinAddress(address: string, port: number | undefined): string {
+  if (address === '') return '';
   return address.includes(':') ? `[${address}]:${port ?? 0}` : `${address}:${port ?? 0}`;
 }

@@ -18,6 +18,7 @@ import { CODEC_ERROR, HEADERS_TOO_LARGE, HEADER_TIMEOUT, type ParseError } from 
 import { Pause, ReadPauses } from './read-pauses.ts';
 import { MAX_REQUEST_HEAD_BYTES, ParsedRequest, checkPartialHead, parseRequestHead } from './request-head.ts';
 import { codecErrorText, fieldText, responseHeadText, statusLine } from './serialize.ts';
+import type { ServerConnectionTimeouts } from './server-timeouts.ts';
 
 const Phase = { Head: 0, Body: 1, Wait: 2, Closing: 3, Closed: 4, Other: 5 } as const;
 
@@ -31,15 +32,6 @@ const DISCARD_LIMIT_BYTES = 1024 * 1024;
 const IDLE_DRAIN_MS = 6000;
 
 const parsed = new ParsedRequest();
-
-export interface ServerConnectionTimeouts {
-  /** First byte of a head to its end; 408 after it. */
-  readonly headerMs: number;
-  /** No request on the connection. One that never had any is closed; another one is drained. */
-  readonly idleMs: number;
-  /** A request body that stands still, or a response the downstream does not take. */
-  readonly stallMs: number;
-}
 
 export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodySink {
   readonly facts: ConnectionFacts | undefined;
@@ -147,9 +139,10 @@ export class Http1ServerConnection implements ResponseWriter, OutputOwner, BodyS
     if (this.bytesWritten === 0 || overdueMs > IDLE_DRAIN_MS) this.#destroy();
   }
 
-  /** Closes when idle; a busy connection closes after its response (draining). */
-  drain(): void {
-    if (this.#phase === Phase.Head && this.#head.partial === undefined) this.#destroy();
+  /** Closes when idle; a busy connection closes after its response (draining), and so does one idle for less than `spareMs`. */
+  drain(spareMs = 0): void {
+    const idle = this.#phase === Phase.Head && this.#head.partial === undefined;
+    if (idle && this.#clock.now() - this.#progressMs >= spareMs) this.#destroy();
     else this.#close = true;
   }
 

@@ -16,7 +16,7 @@ interface Names {
 function started(answers: Names['answers']): Names {
   const clock = new TestClock();
   const asked: string[] = [];
-  const state: Names = { names: undefined as unknown as AskedNames, clock, asked, answers };
+  const state: Omit<Names, 'names'> = { clock, asked, answers };
   const resolver = async (name: string): Promise<readonly string[]> => {
     asked.push(name);
     const answer = state.answers[name];
