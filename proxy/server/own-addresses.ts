@@ -11,8 +11,8 @@ export interface OwnAddresses {
  * `::` where there is an IPv6 address that others may use: interception redirects connections of both families, and such a
  * socket takes both. Else `0.0.0.0`, which needs no IPv6 in the kernel.
  */
-export function everyAddress(): '0.0.0.0' | '::' {
-  const addresses = Object.values(networkInterfaces()).flatMap((ofDevice) => ofDevice ?? []);
+export function everyAddress(interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): '0.0.0.0' | '::' {
+  const addresses = Object.values(interfaces).flatMap((ofDevice) => ofDevice ?? []);
   return addresses.some((address) => address.family === 'IPv6' && !address.internal && address.scopeid === 0) ? '::' : '0.0.0.0';
 }
 

@@ -120,7 +120,7 @@ function serverEnvoy(ports: readonly (readonly [port: number, letsIn: string])[]
   return { static_resources: { listeners, clusters: [local('web', 8080), local('echo', 8081)] } };
 }
 
-t.test('pods', { skip, timeout: 120_000 }, async (t) => {
+t.test('pods', { skip, timeout: 240_000 }, async (t) => {
   const mesh = new Mesh(t);
   const [ours, envoyClient, envoyServer] = [mesh.pod('ours'), mesh.pod('envoy-client'), mesh.pod('envoy-server')];
   const addresses = { ours: ['10.96.0.30', 'fd00:96::30'], 'envoy-server': ['10.96.0.31', 'fd00:96::31'] };

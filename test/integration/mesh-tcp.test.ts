@@ -100,7 +100,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
 
 const ask = async (from: Pod, source: string, argument: unknown): Promise<unknown> => JSON.parse((await from.run(process.execPath, '-e', source, JSON.stringify(argument))).stdout);
 
-t.test('pods', { skip, timeout: 180_000 }, async (t) => {
+t.test('pods', { skip, timeout: 240_000 }, async (t) => {
   const mesh = new Mesh(t);
   const store = (version: string): Pod => mesh.pod(`redis-${version}`, { app: 'redis', labels: { version } });
   const [client, a, b, legacy] = [mesh.pod('client'), store('a'), store('b'), mesh.pod('legacy', { sidecar: false })];

@@ -64,7 +64,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   legacy: ['10.96.0.12', 'fd00:96::12'],
 };
 
-t.test('pods', { skip, timeout: 120_000 }, async (t) => {
+t.test('pods', { skip, timeout: 240_000 }, async (t) => {
   const mesh = new Mesh(t);
   const reviews = (version: string): Pod => mesh.pod(`reviews-${version}`, { app: 'reviews', labels: { version } });
   const [productpage, v1, v2, legacy] = [mesh.pod('productpage'), reviews('v1'), reviews('v2'), mesh.pod('legacy', { sidecar: false })];

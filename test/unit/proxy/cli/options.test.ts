@@ -35,6 +35,16 @@ t.test('defaults', (t) => {
   t.end();
 });
 
+t.test('every address is the machine\'s to say, unless one is given', (t) => {
+  const bindOf = (argv: readonly string[]): string | undefined => {
+    const parsed = parseRunOptions(argv, {}, () => undefined, '::');
+    return isUsageError(parsed) ? undefined : parsed.bind;
+  };
+  t.equal(bindOf(REQUIRED), '::');
+  t.equal(bindOf([...REQUIRED, '--bind', '0.0.0.0']), '0.0.0.0');
+  t.end();
+});
+
 t.test('each option gives its value', (t) => {
   const rows: [argv: string[], expected: object][] = [
     [['--config', 'b', '--config=a', '--config', '-'], { config: ['mesh.yaml', 'b', 'a', '-'] }],

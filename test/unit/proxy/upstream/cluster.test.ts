@@ -38,6 +38,21 @@ t.test('an endpoint stays, although requests named it before the policy changed'
   t.equal([...cluster.hosts].length, 1);
 });
 
+t.test('a redirected connection goes on to where it was going, endpoints and fixed address or not', async (t) => {
+  const { cluster, idle } = started(clusterOf('c', 80, { followsOriginalDestination: true, addressOverride: '127.0.0.9' }));
+  t.ok(cluster.followsRedirection);
+  const endpoint = cluster.pick();
+  t.equal(cluster.pickRedirected({ address: '127.0.0.1', port: 80 }), endpoint, 'the endpoint at that address, with its connections');
+  const other = cluster.pickRedirected({ address: 'fd00::1', port: 81 });
+  t.match(other.endpoint, { address: 'fd00::1', port: 81 });
+  t.equal(cluster.pickRedirected({ address: 'fd00::1', port: 81 }), other);
+  t.match(cluster.pickOriginal('127.0.0.1', 82).endpoint, { address: '127.0.0.9', port: 82 });
+  for (const _ of [1, 2, 3]) t.equal(cluster.pick(), endpoint, 'nobody else is sent there');
+  idle();
+  t.same([...cluster.hosts], [endpoint], 'what was named is forgotten, the endpoint is not');
+  t.not(cluster.pickRedirected({ address: 'fd00::1', port: 81 }), other, 'made anew');
+});
+
 t.test('hosts that are found again as they were leave turns where they are; a changed weight does not', async (t) => {
   const loadBalancer = { policy: 'ROUND_ROBIN', origin: 'default' } as const;
   const endpoints = [1, 2, 3].flatMap((port) => clusterOf('c', port).endpoints);

@@ -1,0 +1,33 @@
+/** The address that stands for all of this machine's. */
+
+import { networkInterfaces } from 'node:os';
+import t from 'tap';
+import { createOwnAddresses, everyAddress } from '../../../../proxy/server/own-addresses.ts';
+
+t.test('both families where there are both', (t) => {
+  t.equal(everyAddress(device('127.0.0.1', '::1')), '0.0.0.0', 'loopback only');
+  t.equal(everyAddress(device('127.0.0.1', '10.0.0.5', 'fe80::1')), '0.0.0.0', 'a link-local address is nobody\'s destination');
+  t.equal(everyAddress(device('127.0.0.1', '10.0.0.5', 'fd00::5')), '::');
+  t.equal(everyAddress(device('fd00::5')), '::');
+  t.match(everyAddress(), /^(?:0\.0\.0\.0|::)$/);
+  t.end();
+});
+
+t.test('what leads back to this machine', (t) => {
+  const own = createOwnAddresses();
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+  for (const address of [...all, '127.0.0.6', '::1', '0.0.0.0', '::', 'localhost', '::ffff:127.0.0.1']) t.ok(own.has(address), address);
+  t.notOk(own.has('192.0.2.1'));
+  t.end();
+});
+
+function device(...addresses: readonly string[]): ReturnType<typeof networkInterfaces> {
+  const base = { netmask: '', mac: '', cidr: null };
+  return {
+    eth0: addresses.map((address) => {
+      const internal = address === '127.0.0.1' || address === '::1';
+      if (!address.includes(':')) return { ...base, address, internal, family: 'IPv4' };
+      return { ...base, address, internal, family: 'IPv6', scopeid: address.startsWith('fe80:') ? 2 : 0 };
+    }),
+  };
+}
