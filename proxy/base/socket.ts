@@ -5,6 +5,7 @@
  */
 
 import { createServer, Socket, type Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { readBuffer } from './read-buffer.ts';
 import { encryptedQueueOf } from './tls-socket.ts';
 
@@ -71,6 +72,12 @@ function adoptPlain(socket: Socket, adopt: Adopt): void {
 export function socketDescriptor(socket: Socket): number | undefined {
   const descriptor = (socket as unknown as { _handle?: { readonly fd?: number } | null })._handle?.fd;
   return descriptor === undefined || descriptor < 0 ? undefined : descriptor;
+}
+
+/** Ends a connection in the middle of what it carries, so that its peer knows: by RST, for TLS without close_notify. */
+export function abort(socket: Socket): void {
+  if ((socket as Partial<TLSSocket>).encrypted === true) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** libuv's stream handle, as far as writing needs it. */

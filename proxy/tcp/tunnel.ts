@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Timer } from '../base/clock.ts';
 import type { EventClock } from '../base/event-clock.ts';
+import { abort } from '../base/socket.ts';
 import type { ConnectionSecurity } from '../stream/connection-security.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
 import type { Cluster } from '../upstream/cluster.ts';
@@ -71,6 +72,7 @@ export class Tunnel {
   #activeMs: number;
   #timer: Timer | undefined;
   #downstreamEnded = false;
+  #upstreamGone = false;
   /** It holds a connection permit of the cluster. */
   #admitted = false;
   #done = false;
@@ -132,8 +134,9 @@ export class Tunnel {
     this.#up?.end();
   }
 
-  /** The downstream is gone. */
+  /** The downstream is gone. Without a FIN before, what the upstream got is not all there was: it must not look so (Envoy passes RST on). */
   onGone(): void {
+    if (!this.#done && !this.#downstreamEnded && this.#upstream !== undefined) abort(this.#upstream);
     this.#finish();
   }
 
@@ -219,11 +222,20 @@ export class Tunnel {
     this.#up = new Relay(this.#downstream, socket, events);
     this.#down = new Relay(socket, this.#downstream, events);
     socket.on('end', () => this.#down?.end());
-    socket.on('close', () => this.#finish());
+    socket.on('close', () => this.#onUpstreamGone());
     this.#downstream.resume();
     for (const chunk of this.#early) this.#up.send(chunk);
     this.#early = [];
     if (this.#downstreamEnded) this.#up.end();
+  }
+
+  /** As `onGone`. What came before a FIN may still be on its way to a slow reader. */
+  #onUpstreamGone(): void {
+    this.#upstreamGone = true;
+    if (this.#down?.ended !== true) {
+      if (!this.#done) abort(this.#downstream);
+      this.#finish();
+    } else if (this.#down.flushed) this.#finish();
   }
 
   #relayDown(bytes: Buffer, length: number): void {
@@ -240,7 +252,7 @@ export class Tunnel {
 
   /** Both FINs have left with all that was before them; closing sooner would take bytes from a slow reader. */
   #onFlushed(): void {
-    if (this.#up?.flushed === true && this.#down?.flushed === true) this.#finish();
+    if (this.#down?.flushed === true && (this.#upstreamGone || this.#up?.flushed === true)) this.#finish();
   }
 
   /** One timer, set anew only when it fires: bytes just leave their time. */

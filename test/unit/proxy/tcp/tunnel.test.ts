@@ -243,3 +243,20 @@ t.test('the last bytes reach a slow reader after both sides have ended', async (
   await eventually(() => opened.outcomes.length > 0, 'its end');
   t.match(opened.outcomes, [{ bytesSent: bytes, flags: 0 }]);
 });
+
+t.test('a side that breaks off does not look to the other as if it had ended', async (t) => {
+  const scene = await sceneOf(t);
+  const first = await scene.open('give');
+  const far = await scene.through('give');
+  far.send('half of it');
+  await first.client.until('half of it');
+  far.reset();
+  t.equal(await first.client.closed(), 'reset', 'the upstream broke off');
+  const second = await scene.open('take');
+  const taker = await scene.through('take');
+  second.client.reset();
+  t.equal(await taker.closed(), 'reset', 'the downstream broke off');
+  await eventually(() => second.outcomes.length > 0, 'its end');
+  t.match([...first.outcomes, ...second.outcomes], [{ bytesReceived: 4, bytesSent: 10, flags: 0 }, { bytesReceived: 4, bytesSent: 0, flags: 0 }]);
+  t.match([scene.cluster.breaker.connections, scene.cluster.stats.upstreamCxActive], [0, 0]);
+});
