@@ -69,20 +69,17 @@ const virtualServiceFields: readonly UnenforcedField[] = [
 const gatewayFields: readonly UnenforcedField[] = [
   { path: 'servers[].port.protocol', consequence: 'datagrams are not served, this server is not bound', counts: isUdp },
   { path: 'servers[].port.protocol', consequence: 'clients must speak HTTP/1.1 to it', counts: (protocol) => ['HTTP2', 'GRPC'].includes(String(protocol).toUpperCase()) },
-  { path: 'servers[].bind', consequence: 'unix sockets are not served', counts: isUnixSocket },
   { path: 'servers[].defaultEndpoint', consequence: 'requests are routed by VirtualServices only, as in Istio' },
 ];
 
 const sidecarFields: readonly UnenforcedField[] = [
   ...below('ingress[].connectionPool', connectionPoolFields),
   ...below('inboundConnectionPool', connectionPoolFields),
-  { path: 'ingress[].defaultEndpoint', consequence: 'unix sockets are not connected to', counts: isUnixSocket },
   { path: 'egress[].bind', consequence: 'unix sockets are not served', counts: isUnixSocket },
 ];
 
 /** Relative to a WorkloadEntry or an entry of `endpoints`. */
 const endpointFields: readonly UnenforcedField[] = [
-  { path: 'address', consequence: 'unix sockets are not connected to, this endpoint is left out', counts: isUnixSocket },
   { path: 'network', consequence: 'the endpoint is reached directly, not through a gateway of its network', counts: isOtherThan('') },
 ];
 

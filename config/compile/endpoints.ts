@@ -1,6 +1,7 @@
 /** Addresses behind a service port: EndpointSlices, Endpoints, Pods, ServiceEntry endpoints, WorkloadEntries. */
 
 import { isIP } from 'node:net';
+import { isUnixAddress } from '../../proxy/base/unix-address.ts';
 import type { Resource, Snapshot } from '../load/types.ts';
 import type { ServiceEntrySpec } from '../resources/service-entry.ts';
 import type { WorkloadEntrySpec } from '../resources/workload-entry.ts';
@@ -157,9 +158,9 @@ function entryPort(spec: WorkloadEntrySpec, port: MeshPort): number {
   return spec.ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number);
 }
 
-/** A name in place of an address needs DNS; unix sockets are left out (the analysis says so). */
+/** A name in place of an address needs DNS, and a unix socket must not be looked up. */
 function canReach(address: string, names: boolean): boolean {
-  return isIP(address) !== 0 || (names && !address.startsWith('unix:'));
+  return isIP(address) !== 0 || isUnixAddress(address) !== names;
 }
 
 interface ReachedAt {
@@ -171,7 +172,8 @@ interface ReachedAt {
 function createEndpoint({ address, port, weight = 1 }: ReachedAt, { labels, facts, network }: WorkloadDetails, source: EndpointSource): LabelledEndpoint {
   const { locality, workload } = facts;
   const identity = source.identityOf(workload);
+  const reached = isUnixAddress(address) ? 0 : port;
   const meshed = facts.tlsMode === 'istio' && source.takesMutualTls({ namespace: workload.namespace ?? '', labels }, port);
-  const endpoint: EndpointConfig = { address, port, weight: Math.max(1, weight), locality, workload, tlsMode: meshed ? 'istio' : 'disabled', ...(identity !== undefined && { identity }) };
+  const endpoint: EndpointConfig = { address, port: reached, weight: Math.max(1, weight), locality, workload, tlsMode: meshed ? 'istio' : 'disabled', ...(identity !== undefined && { identity }) };
   return { labels, ...(network !== undefined && { network }), endpoint };
 }

@@ -1,6 +1,5 @@
 /** Which Gateway servers this workload serves, on which ports, and which of them share one (istio-api.md 4.1). */
 
-import { isIP } from 'node:net';
 import type { Resource } from '../load/types.ts';
 import type { GatewaySpec, Server } from '../resources/gateway.ts';
 import { isTls } from '../resources/server-port.ts';
@@ -91,8 +90,8 @@ function portGroups(servers: readonly GatewayServer[], context: CompileContext):
   for (const server of servers) {
     const kind = serverKind(server);
     const bind = server.server.bind === '' ? undefined : server.server.bind;
-    // Unix sockets and UDP are not served; the analysis says so.
-    if (kind === undefined || isIP(bind ?? '0.0.0.0') === 0) continue;
+    // UDP is not served; the analysis says so.
+    if (kind === undefined) continue;
     const key = `${server.port} ${bind ?? ''}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { port: server.port, bind, kind, servers: [server], owners: ownersOf(server) });

@@ -69,7 +69,8 @@ function plainListener({ port, bind, kind, servers: [first] }: PortGroup, { cont
     name: listenerName(address, port),
     direction: 'gateway',
     bind: { address, port: node.portMap[declaredPort] ?? port },
-    declaredPort,
+    // A unix socket has none.
+    ...(declaredPort !== 0 && { declaredPort }),
     routing: { kind: 'table', table: kind === 'http' ? gatewayTable(port, bind) : UNKNOWN_TABLE, port: declaredPort },
     http: { useRemoteAddress: true, numTrustedProxies: topology.numTrustedProxies, localAddress: nodeAddress(node), pathNormalization: mesh.pathNormalization },
     ...(topology.proxyProtocol && { proxyProtocol: true }),

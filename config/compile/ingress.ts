@@ -1,6 +1,7 @@
 /** Sidecar `ingress`: local ports as the resource lists them, bound as written where captureMode is NONE (istio-api.md 6.2). */
 
 import { isIP } from 'node:net';
+import { isUnixAddress } from '../../proxy/base/unix-address.ts';
 import type { IstioIngressListener } from '../resources/sidecar.ts';
 import type { ConnectionPoolSettings } from '../resources/traffic-policy/types.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
@@ -106,9 +107,10 @@ function ingressService(listener: IstioIngressListener, { place, protocol, pool,
   return { ports: [number], protocol, table, cluster, ...(ownTls !== undefined && { ownTls }) };
 }
 
-/** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there. Undefined for a unix socket, which is not connected to. */
+/** `127.0.0.1:p`, `[::1]:p`; `0.0.0.0:p` and `[::]:p` mean the instance's address; absent: the same port there; or a unix socket. */
 function defaultEndpoint({ defaultEndpoint: written, port }: IstioIngressListener, { node }: CompileContext): { readonly address: string; readonly localPort: number; readonly keepsAddress?: true } | undefined {
   if (written === undefined || written === '') return { address: nodeAddress(node), localPort: port.number, keepsAddress: true };
+  if (isUnixAddress(written)) return { address: written, localPort: 0 };
   const [, bracketed, plain, number] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(written) ?? [];
   const address = bracketed ?? plain ?? '';
   if (number === undefined || isIP(address) === 0) return undefined;

@@ -161,7 +161,7 @@ class OutboundListenerBuilder {
   /** Not its own: a workload that calls itself by its address does not come this way. */
   #podAddresses(service: MeshService, port: MeshPort): readonly string[] {
     const addresses = endpointsOf(service, port, this.#context.endpoints).map(({ endpoint }) => endpoint.address);
-    return [...new Set(addresses)].filter((address) => address !== this.#context.node.ip);
+    return [...new Set(addresses)].filter((address) => isIP(address) !== 0 && address !== this.#context.node.ip);
   }
 
   /** Undefined where an earlier entry has the listener for itself. */

@@ -13,7 +13,7 @@ export interface WorkloadConfig {
 }
 
 export interface EndpointConfig {
-  /** IP address; a host name only in DNS clusters. */
+  /** IP address, or `unix:///path`, `unix://@name` with port 0; a host name only in DNS clusters. */
   readonly address: string;
   readonly port: number;
   /** Load-balancing weight, at least 1. */

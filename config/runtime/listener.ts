@@ -12,7 +12,7 @@ export interface ListenerConfig {
   /** `virtualOutbound`, `virtualInbound`, or `ADDRESS_PORT` for a Gateway server or Sidecar listener. */
   readonly name: string;
   readonly direction: Direction;
-  /** Port 0 picks a free one. */
+  /** Port 0 picks a free one; `unix:///path` and `unix://@name` have none. */
   readonly bind: { readonly address: string; readonly port: number };
   /** The Gateway's or Sidecar's own port number, when this listener comes from one; key of the ready file's `ports`. */
   readonly declaredPort?: number;

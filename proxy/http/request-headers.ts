@@ -86,11 +86,12 @@ function applyEdge(request: RequestHead, { peer, forwardedFor, client }: Origin,
   headers.set('x-forwarded-for', forwardedFor === '' ? hop : `${forwardedFor},${hop}`);
   const proto = listener.numTrustedProxies > 0 ? headers.get('x-forwarded-proto') : undefined;
   headers.set('x-forwarded-proto', proto ?? transport(peer));
-  headers.set('x-envoy-external-address', client ?? peer.remoteIp);
+  headers.set('x-envoy-external-address', client ?? (peer.remoteIp || hop));
 }
 
+/** Of this machine; empty: on a unix socket. */
 function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
+  return address === '' || address.startsWith('127.') || address === '::1';
 }
 
 function removeEdgeControl(items: string[]): void {

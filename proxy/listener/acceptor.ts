@@ -4,7 +4,9 @@ import type { AddressInfo, Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { ListenerConfig } from '../../config/runtime/listener.ts';
 import { createAcceptor } from '../base/socket.ts';
+import { isUnixAddress, unixPath } from '../base/unix-address.ts';
 import type { Listener } from './listener.ts';
+import { removeStaleSocket } from './stale-socket.ts';
 
 /** Kernel queue of connections not yet accepted. */
 const BACKLOG = 1024;
@@ -39,15 +41,26 @@ export class Acceptor {
   }
 
   get boundAddress(): string {
-    return (this.#server.address() as AddressInfo | null)?.address ?? '';
+    return (this.#server.address() as AddressInfo | null)?.address ?? this.config.bind.address;
   }
 
-  /** Binds. Rejects with the bind error, which names address and port. */
-  listen(): Promise<void> {
+  /** Binds; a unix socket that nobody listens on any more is replaced. Rejects with the bind error, which names address and port. */
+  async listen(): Promise<void> {
+    const { address } = this.config.bind;
+    try {
+      await this.#bind();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await removeStaleSocket(address))) throw error;
+      await this.#bind();
+    }
+  }
+
+  #bind(): Promise<void> {
     const { address, port } = this.config.bind;
+    const where = isUnixAddress(address) ? { path: unixPath(address) } : { host: address, port };
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ host: address, port, backlog: BACKLOG }, () => {
+      this.#server.listen({ ...where, backlog: BACKLOG }, () => {
         this.#server.removeListener('error', reject);
         this.#server.on('error', () => {
           this.#acceptErrors++;

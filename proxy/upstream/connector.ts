@@ -4,6 +4,7 @@ import { connect as netConnect, isIP, type Socket } from 'node:net';
 import type { Clock, Timer } from '../base/clock.ts';
 import { startKeepAlive, type KeepAlive } from '../base/keep-alive.ts';
 import { readBuffer } from '../base/read-buffer.ts';
+import { isUnixAddress, unixPath } from '../base/unix-address.ts';
 import type { ConnectionSecurity } from '../stream/connection-security.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
@@ -18,6 +19,7 @@ export interface ConnectFailure {
 }
 
 export interface ConnectTarget {
+  /** IP address, host name or unix socket; the last has no port. */
   readonly address: string;
   readonly port: number;
   readonly timeoutMs: number;
@@ -128,13 +130,12 @@ class Connecting {
 }
 
 function open({ address, port, localAddress }: ConnectTarget, events: ConnectEvents): Socket {
+  const peer = isUnixAddress(address)
+    ? { path: unixPath(address) }
+    : { host: address, port, noDelay: true, ...(isIP(address) === 0 ? {} : { autoSelectFamily: false }), ...(localAddress === undefined ? {} : { localAddress }) };
   return netConnect({
-    host: address,
-    port,
-    noDelay: true,
+    ...peer,
     allowHalfOpen: true,
-    ...(isIP(address) === 0 ? {} : { autoSelectFamily: false }),
-    ...(localAddress === undefined ? {} : { localAddress }),
     onread: {
       buffer: readBuffer,
       callback: (length: number, bytes: Uint8Array) => {
@@ -160,6 +161,7 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'Connection timed out',
   EADDRNOTAVAIL: 'Cannot assign requested address',
   EACCES: 'Permission denied',
+  ENOENT: 'No such file or directory',
   EMFILE: 'Too many open files',
 };
 

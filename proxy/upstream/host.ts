@@ -3,6 +3,7 @@
 import type { EndpointConfig, WorkloadConfig } from '../../config/runtime/endpoint.ts';
 import { authorityHost } from '../base/authority.ts';
 import type { EventClock } from '../base/event-clock.ts';
+import { isUnixAddress, unixName } from '../base/unix-address.ts';
 import type { DownstreamAddresses, UpstreamHostView } from '../stream/stream-info.ts';
 import { HostStats, type ClusterStats } from '../telemetry/stats.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
@@ -14,7 +15,7 @@ import { tlsTo, type UpstreamProtocol, type UpstreamTls } from './upstream-tls.t
 
 export class Host implements UpstreamHostView {
   endpoint: EndpointConfig;
-  /** `10.0.0.1:9080`, `[::1]:9080`. */
+  /** `10.0.0.1:9080`, `[::1]:9080`, `/run/api.sock`. */
   readonly address: string;
   readonly stats: HostStats = new HostStats();
   /** Connections that any request may use. */
@@ -123,5 +124,6 @@ export interface HostDeps {
 
 /** The key a host lives under: its address as it is printed. */
 export function hostAddress(endpoint: { readonly address: string; readonly port: number }): string {
+  if (isUnixAddress(endpoint.address)) return unixName(endpoint.address);
   return endpoint.address.includes(':') ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`;
 }

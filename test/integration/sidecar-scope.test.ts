@@ -116,13 +116,6 @@ t.test('ingress', async (t) => {
       ask: [[{ host: 'anything', via: 8080 }, { by: 'app', host: 'anything' }], [{ host: 'app:8080', via: 8081 }, 'admin']],
     },
     {
-      name: 'a unix socket is warned about',
-      snapshot: [own, sidecar('default', { ingress: [listener(8080, { defaultEndpoint: 'unix:///tmp/x.sock' }), listener(8081, { defaultEndpoint: `127.0.0.1:${app}` })] })],
-      labels,
-      ask: [[inbound('app:8081'), 'app']],
-      warns: [/spec\.ingress\[0\]\.defaultEndpoint: warning: /],
-    },
-    {
       name: 'egress of an ingress-only Sidecar is everything',
       snapshot: [own, service('reviews', { workloads: [mesh.at('admin')] }), sidecar('default', { ingress: [listener(8080, { defaultEndpoint: `127.0.0.1:${app}` })] })],
       labels,

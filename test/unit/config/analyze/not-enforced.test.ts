@@ -98,7 +98,7 @@ t.test('Gateway', async (t) => {
 
 t.test('other kinds', async (t) => {
   const texts: readonly (readonly [string, readonly string[]])[] = [
-    ['apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x}\nspec: {address: "unix:///a"}\n', ['spec.address: unix sockets are not connected to, this endpoint is left out']],
+    ['apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x}\nspec: {address: "unix:///a", network: n}\n', ['spec.network: the endpoint is reached directly, not through a gateway of its network']],
     ['apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: x}\nspec: {metrics: [{providers: [{name: prometheus}]}]}\n', []],
     ['apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: x}\nspec: {tracing: [{disableSpanReporting: true}], metrics: [{overrides: [{disabled: true}]}]}\n', ['spec.tracing: no spans are made', 'spec.metrics[0].overrides: the standard metrics keep all their labels']],
     ['apiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {name: x}\nspec: {concurrency: 2}\n', ['spec.concurrency: use --concurrency or the variable CONCURRENCY']],

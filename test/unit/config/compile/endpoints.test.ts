@@ -119,7 +119,7 @@ t.test('ServiceEntry', async (t) => {
     ['DNS without endpoints: the host itself', { resolution: 'DNS' }, 'DNS', 'api.example.com:8080'],
     ['DNS_ROUND_ROBIN', { resolution: 'DNS_ROUND_ROBIN', endpoints: [{ address: 'one.example.com' }] }, 'DNS_ROUND_ROBIN', 'one.example.com:8080'],
     ['NONE: wherever the application dialled', {}, 'ORIGINAL_DST', ''],
-    ['unix sockets are left out', { resolution: 'STATIC', endpoints: [{ address: 'unix:///run/a.sock' }], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] }, 'STATIC', ''],
+    ['unix sockets have no port', { resolution: 'STATIC', endpoints: [{ address: 'unix:///run/a.sock' }, { address: 'unix://@b' }] }, 'STATIC', 'unix:///run/a.sock:0 unix://@b:0'],
   ];
   for (const [what, spec, discovery, endpoints] of cases) {
     const config = compiled([entry('api', { hosts, ports, ...spec })]);

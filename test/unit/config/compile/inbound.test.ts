@@ -68,7 +68,7 @@ t.test('Sidecar ingress', async (t) => {
   const ingress = (listeners: readonly Record<string, unknown>[], more: Record<string, unknown> = {}) => compiled([selecting('own', [{ name: 'http', port: 80 }]), istio('Sidecar', 's', { ingress: listeners, ...more })]);
   const port = (number: number, protocol = 'HTTP') => ({ number, protocol, name: `p${number}` });
   const target = (defaultEndpoint: string | undefined) => addresses(ingress([{ port: port(9080), ...(defaultEndpoint && { defaultEndpoint }) }]), 'inbound|9080||');
-  t.same(['127.0.0.1:8080', '[::1]:8080', '0.0.0.0:8080', '[::]:8080', undefined].map(target), ['127.0.0.1:8080', '::1:8080', '10.9.9.9:8080', '10.9.9.9:8080', '10.9.9.9:9080']);
+  t.same(['127.0.0.1:8080', '[::1]:8080', '0.0.0.0:8080', '[::]:8080', 'unix:///run/x', undefined].map(target), ['127.0.0.1:8080', '::1:8080', '10.9.9.9:8080', '10.9.9.9:8080', 'unix:///run/x:0', '10.9.9.9:9080']);
   const config = ingress([{ port: port(9080), defaultEndpoint: '127.0.0.1:8080' }]);
   t.notOk(config.clusters['inbound|80||'], 'what is listed replaces what the Services say');
   t.same(routing(config), { kind: 'by-port', tables: { 9080: 'inbound|9080||' }, unknown: 'inbound|9080||' });
@@ -76,7 +76,6 @@ t.test('Sidecar ingress', async (t) => {
   const bound = ingress([{ port: port(9080), bind: '127.0.0.1', captureMode: 'NONE', defaultEndpoint: '127.0.0.1:8080' }]);
   t.match(bound.listeners.at(-1), { name: '127.0.0.1_9080', direction: 'inbound', bind: { address: '127.0.0.1', port: 9080 }, declaredPort: 9080, routing: { kind: 'table', table: 'inbound|9080||', port: 9080 } });
   t.notOk(ingress([{ port: port(9080, 'TCP') }]).routeTables['inbound|9080||'], 'TCP is not HTTP');
-  t.notOk(ingress([{ port: port(9080), defaultEndpoint: 'unix:///run/x' }]).clusters['inbound|9080||'], 'unix sockets are not connected to');
   const pooled = ingress([{ port: port(1), connectionPool: { tcp: { connectTimeout: '1s' } } }, { port: port(2) }], { inboundConnectionPool: { tcp: { connectTimeout: '2s' } } });
   t.same([1, 2].map((number) => cluster(pooled, `inbound|${number}||`).connectTimeoutMs), [1000, 2000]);
 });
