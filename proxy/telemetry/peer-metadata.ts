@@ -62,10 +62,23 @@ function peerWorkload(principal: string, header: string | undefined): WorkloadCo
   return workload;
 }
 
+interface Told {
+  readonly header: string | undefined;
+  readonly workload: WorkloadConfig | undefined;
+}
+
+/** What each connection's last request said: nearly always what the next one says. */
+const lastTold: WeakMap<ConnectionSecurity, Told> = new WeakMap();
+
 /** Of a client over TLS; undefined unless its certificate was verified and names a workload of the mesh. */
-export function clientWorkload({ mutual, peer }: ConnectionSecurity, header: string | undefined): WorkloadConfig | undefined {
+export function clientWorkload(security: ConnectionSecurity, header: string | undefined): WorkloadConfig | undefined {
+  const last = lastTold.get(security);
+  if (last !== undefined && last.header === header) return last.workload;
+  const { mutual, peer } = security;
   const principal = peer?.uris[0];
-  return mutual && principal?.startsWith('spiffe://') === true ? peerWorkload(principal, header) : undefined;
+  const workload = mutual && principal?.startsWith('spiffe://') === true ? peerWorkload(principal, header) : undefined;
+  lastTold.set(security, { header, workload });
+  return workload;
 }
 
 /** Of `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`. */
