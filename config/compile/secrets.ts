@@ -145,7 +145,16 @@ function firstKey(from: Material, keys: readonly string[]): string | undefined {
 }
 
 function reportFault(from: Material, key: string, { message }: MaterialFault, report: Report): void {
-  report(problemAt({ source: from.source, path: ['data', key] }, 'warning', `${message}: what uses it fails handshakes, or keeps the one it had`));
+  report(problemAt(keyPlace(from, key), 'warning', `${message}: what uses it fails handshakes, or keeps the one it had`));
+}
+
+/** Under `data` or `stringData`, wherever it is written. */
+function keyPlace({ source }: Material, key: string): Place {
+  const isWritten = (field: string): boolean => {
+    const [map, entry] = [source.locate([field]), source.locate([field, key])];
+    return map.line !== entry.line || map.column !== entry.column;
+  };
+  return { source, path: [!isWritten('data') && isWritten('stringData') ? 'stringData' : 'data', key] };
 }
 
 function dataPlace({ source }: Material): Place {

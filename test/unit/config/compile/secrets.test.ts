@@ -65,7 +65,7 @@ t.test('revocation lists', async (t) => {
   const list = execFileSync('openssl', ['ca', '-gencrl', '-config', join(folder, 'ca.cnf'), '-cert', join(folder, 'ca.pem'), '-keyfile', join(folder, 'ca.key')], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
   for (const data of [{ ...standard, 'ca.crl': list }, { ...generic, crl: list }]) t.match(of([gateway({ mode: 'MUTUAL', credentialName: 'cert' }), secret('cert', data)]), { problems: [], secrets: { [NAME]: { revoked: list } } });
   const broken = of([gateway({ mode: 'MUTUAL', credentialName: 'cert' }), secret('cert', { ...standard, 'ca.crl': 'x' })]);
-  t.match(broken.problems, [{ path: 'data["ca.crl"]', message: /^is not a revocation list in PEM/ }]);
+  t.match(broken.problems, [{ path: 'stringData["ca.crl"]', message: /^is not a revocation list in PEM/ }]);
 });
 
 t.test('what DestinationRules name', async (t) => {
@@ -82,15 +82,15 @@ t.test('what DestinationRules name', async (t) => {
 t.test('material that cannot be used is told where it is written, and passed on: the proxy keeps what it has', async (t) => {
   const mutual = gateway({ mode: 'MUTUAL', credentialName: 'cert' });
   const cases: readonly (readonly [data: Readonly<Record<string, string>>, path: string, message: RegExp])[] = [
-    [{ ...standard, 'tls.key': other.privateKey }, 'data["tls.key"]', /^the private key is not that of the certificate: what uses it fails handshakes, or keeps the one it had$/],
-    [{ ...standard, 'tls.key': 'secret words' }, 'data["tls.key"]', /^is not a private key in PEM:/],
-    [{ ...standard, 'tls.crt': 'no' }, 'data["tls.crt"]', /^has no certificate in PEM:/],
-    [{ ...standard, 'tls.crt': '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' }, 'data["tls.crt"]', /^has a certificate that cannot be read:/],
-    [{ ...standard, 'tls.crt': `${pair.certificateChain}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n` }, 'data["tls.crt"]', /the 2\. of 2/],
-    [{ ...generic, key: other.privateKey }, 'data.key', /^the private key is not that/],
+    [{ ...standard, 'tls.key': other.privateKey }, 'stringData["tls.key"]', /^the private key is not that of the certificate: what uses it fails handshakes, or keeps the one it had$/],
+    [{ ...standard, 'tls.key': 'secret words' }, 'stringData["tls.key"]', /^is not a private key in PEM:/],
+    [{ ...standard, 'tls.crt': 'no' }, 'stringData["tls.crt"]', /^has no certificate in PEM:/],
+    [{ ...standard, 'tls.crt': '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' }, 'stringData["tls.crt"]', /^has a certificate that cannot be read:/],
+    [{ ...standard, 'tls.crt': `${pair.certificateChain}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n` }, 'stringData["tls.crt"]', /the 2\. of 2/],
+    [{ ...generic, key: other.privateKey }, 'stringData.key', /^the private key is not that/],
     [{ 'tls.key': pair.privateKey, 'ca.crt': root }, 'data', /^has no certificate with its key/],
     [{ ...standard, 'tls.crt': '' }, 'data', /^has no certificate with its key/],
-    [{ ...standard, 'ca.crt': 'x' }, 'data["ca.crt"]', /^has no certificate in PEM:/],
+    [{ ...standard, 'ca.crt': 'x' }, 'stringData["ca.crt"]', /^has no certificate in PEM:/],
     [{ 'tls.crt': pair.certificateChain, 'tls.key': pair.privateKey }, 'data', /^has no authorities \(ca\.crt or cacert\)/],
   ];
   for (const [data, path, message] of cases) {
@@ -99,4 +99,6 @@ t.test('material that cannot be used is told where it is written, and passed on:
     t.ok(secrets[NAME], 'passed on');
     t.notMatch(JSON.stringify(problems), /secret words|BEGIN/, 'nothing of it is repeated');
   }
+  const encoded = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'cert', namespace: 'istio-system' }, data: { 'tls.crt': 'eA==', 'tls.key': 'eA==', 'ca.crt': Buffer.from(root).toString('base64') } } as ResourceObject;
+  t.match(of([mutual, encoded]).problems, [{ path: 'data["tls.crt"]', message: /^has no certificate in PEM/ }]);
 });
