@@ -22,6 +22,17 @@ const listening = ports.map((port) => new Promise((resolve) => http.createServer
 }).listen(port, '::', resolve)));
 Promise.all(listening).then(() => console.log('ready'));`;
 
+/** Asks again and again on a kept connection, says so after the first answer, and how it ended. */
+const PERSISTENT = `const http = require('node:http');
+const { url } = JSON.parse(process.argv[1]);
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+let answers = 0;
+const ask = () => http.get(url, { agent }, (response) => response.resume().on('end', () => {
+  if (answers++ === 0) console.log('answered');
+  setTimeout(ask, 20);
+})).on('error', (error) => { console.log(JSON.stringify({ code: error.code })); process.exit(); });
+ask();`;
+
 /** Of whichever family the endpoint was. */
 const FROM_SIDECAR = /^(?:127\.0\.0\.6|::6)$/;
 
@@ -111,11 +122,19 @@ t.test('pods', { skip, timeout: 240_000 }, async (t) => {
 
   await t.test('a large body there and back', async (t) => {
     const file = join(mesh.folder, 'body');
-    writeFileSync(file, Buffer.from(Uint32Array.from({ length: 12 * 2 ** 20 }, (_, index) => index * 2654435761)));
+    writeFileSync(file, Buffer.from(Uint32Array.from({ length: 12 * 2 ** 20 }, (_, index) => index * 2654435761).buffer));
     const { stdout } = await productpage.run('sh', '-c', `sha256sum < ${file}; curl --silent --max-time 60 --data-binary @${file} http://reviews:9080/back | sha256sum`);
     const [sent, received] = stdout.trim().split('\n');
     t.equal(received, sent);
     rmSync(file);
+  });
+
+  await t.test('probes and metrics reach the proxy from outside', async (t) => {
+    for (const host of [v2.ip, `[${v2.ip6}]`]) {
+      t.match(await legacy.curl(`http://${host}:15021/healthz/ready`), { status: 200 });
+      t.match(await legacy.curl(`http://${host}:15090/stats/prometheus`), { status: 200, body: /istio_requests_total/ });
+      t.match(await legacy.curl(`http://${host}:15000/config_dump`), { status: 503 }, 'but not admin, which is on loopback');
+    }
   });
 
   await t.test('what is not captured', async (t) => {
@@ -148,7 +167,9 @@ t.test('pods', { skip, timeout: 240_000 }, async (t) => {
 
   await t.test('STRICT, PERMISSIVE and DISABLE', async (t) => {
     const mode = (word: string): ResourceObject => ({ apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name: 'default', namespace: 'default' }, spec: { mtls: { mode: word } } });
+    const kept = await legacy.start(process.execPath, ['-e', PERSISTENT, JSON.stringify({ url: `http://${v2.ip}:9080/kept` })], 'answered');
     await mesh.configure([...base, mode('STRICT')]);
+    t.match(await kept.until('code'), /ECONNRESET|EPIPE/, 'who was connected in plain text gets no further');
     for (const host of [`${v2.ip}:9080`, `[${v2.ip6}]:9080`, `${v2.ip}:7070`]) t.match(await legacy.curl(`http://${host}/plain`), { status: 0 }, `${host} without a certificate`);
     t.match(await get(productpage, 'http://reviews:9080/strict'), { name: 'reviews-v2' });
     t.match(await get(productpage, 'http://legacy:9080/strict'), { name: 'legacy' }, 'to a pod without a sidecar in plain text');

@@ -166,6 +166,12 @@ export class Capture {
   }
 }
 
+/** A program at work in a pod. */
+export interface Started {
+  /** Waits until it has said `part`; all that it has said so far. */
+  until(part: string): Promise<string>;
+}
+
 /** One pod: what runs in it sees only its own addresses and rules. */
 export class Pod {
   readonly name: string;
@@ -226,15 +232,19 @@ export class Pod {
     return { status: Number(stdout.slice(cut + 1)), body: stdout.slice(0, cut), code };
   }
 
-  /** Starts a server and waits until it has said `ready`, on standard output or error; it ends with the test. */
-  async start(program: string, args: readonly string[], ready: string): Promise<void> {
+  /** Starts a program and waits until it has said `ready`, on standard output or error; it ends with the test. */
+  async start(program: string, args: readonly string[], ready: string): Promise<Started> {
     const child = this.namespace.spawn(program, args);
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await eventually(() => {
-      if (child.exitCode !== null) throw new Error(`${program} in ${this.name} ended with ${child.exitCode}: ${said}`);
-      return said.includes(ready);
-    }, `${program} in ${this.name} to say ${ready}`, START_LIMIT_MS);
+    const until = (part: string): Promise<string> =>
+      eventually(() => {
+        if (said.includes(part)) return said;
+        if (child.exitCode !== null) throw new Error(`${program} in ${this.name} ended with ${child.exitCode}: ${said}`);
+        return undefined;
+      }, `${program} in ${this.name} to say ${part}`, START_LIMIT_MS);
+    await until(ready);
+    return { until };
   }
 
   /** Starts a node program given as text and waits for its first line; it ends with the test. */
