@@ -109,17 +109,17 @@ function serverKind({ server: { port, tls } }: GatewayServer): ServerKind | unde
 }
 
 /** HTTP joins HTTP and TLS joins TLS with hosts of its own; bytes of any kind cannot be told apart at all. */
-function join(group: OpenGroup, server: GatewayServer, kind: ServerKind, { report }: CompileContext): void {
+function join(group: OpenGroup, server: GatewayServer, kind: ServerKind, context: CompileContext): void {
   const [first] = group.servers;
   if (kind !== group.kind || kind === 'tcp') {
-    report(problemAt(below(server.place, 'port'), 'warning', `port ${server.port} is already served as ${first.server.port.protocol ?? ''} by ${first.place.source.resource}; this server is left out`));
+    context.report(problemAt(below(server.place, 'port'), 'warning', `port ${server.port} is already served as ${first.server.port.protocol ?? ''} by ${first.place.source.resource}; this server is left out`));
     return;
   }
   if (kind === 'tls') {
     const repeated = hostNames(server.server).filter((host) => group.owners.has(host));
     const [host] = repeated;
     if (host !== undefined) {
-      report(problemAt(below(server.place, 'hosts'), 'warning', `${repeated.join(', ')} on port ${server.port} is already served with TLS by ${group.owners.get(host)?.place.source.resource ?? ''}; this server is left out`));
+      context.report(problemAt(below(server.place, 'hosts'), 'warning', `${repeated.join(', ')} on port ${server.port} is already served with TLS by ${group.owners.get(host)?.place.source.resource ?? ''}; this server is left out`));
       return;
     }
     for (const name of hostNames(server.server)) group.owners.set(name, server);

@@ -10,13 +10,14 @@ import { secretReference } from './secret-reference.ts';
 import { clientRules, fileAuthorities, fileIdentities, serverTlsParameters, writtenServerTls } from './written-server-tls.ts';
 
 /** Undefined where TLS is passed through: PASSTHROUGH (what is meant without a mode) and AUTO_PASSTHROUGH. */
-export function gatewayTls({ server, place }: GatewayServer, kind: 'http' | 'tcp', { node, mesh, report }: CompileContext): ServerTlsConfig | undefined {
+export function gatewayTls({ server, place }: GatewayServer, kind: 'http' | 'tcp', context: CompileContext): ServerTlsConfig | undefined {
+  const { node, mesh } = context;
   const settings = server.tls ?? {};
   const origin = originAt(below(place, 'tls'));
   if (settings.mode === 'ISTIO_MUTUAL') return { ...inboundTls(node.trustDomain, mesh)[kind], ...serverTlsParameters(settings, mesh), ...clientRules(settings), origin };
   const trust = trustOf(settings, node.namespace);
   if (settings.mode === 'OPTIONAL_MUTUAL' && trust === undefined) {
-    report(problemAt(below(place, 'tls'), 'warning', 'mode OPTIONAL_MUTUAL without caCertificates or caCertCredentialName: there is nothing to verify clients with, so they are not asked for a certificate'));
+    context.report(problemAt(below(place, 'tls'), 'warning', 'mode OPTIONAL_MUTUAL without caCertificates or caCertCredentialName: there is nothing to verify clients with, so they are not asked for a certificate'));
   }
   return writtenServerTls({ settings, kind, mesh, origin, identities: identitiesOf(settings, node.namespace), trust });
 }

@@ -14,12 +14,13 @@ export interface GatewayTopology {
 const ANNOTATION = 'proxy.istio.io/config';
 
 /** What of the annotation cannot be read is warned about and left out. */
-export function gatewayTopology({ node, mesh, endpoints, report }: CompileContext): GatewayTopology {
+export function gatewayTopology(context: CompileContext): GatewayTopology {
+  const { node, mesh, endpoints } = context;
   const ofMesh: GatewayTopology = { numTrustedProxies: mesh.numTrustedProxies, proxyProtocol: mesh.gatewayProxyProtocol };
   const pod = endpoints.workloads.pod(node.namespace, node.name);
   const text = pod?.metadata.annotations[ANNOTATION];
   if (pod === undefined || text === undefined) return ofMesh;
-  const warn = (message: string): void => report(problemAt({ source: pod.source, path: ['metadata', 'annotations', ANNOTATION] }, 'warning', message));
+  const warn = (message: string): void => context.report(problemAt({ source: pod.source, path: ['metadata', 'annotations', ANNOTATION] }, 'warning', message));
   const document = readDocument(text);
   if ('problems' in document) {
     warn(`is not YAML and is not read: ${document.problems[0]?.message ?? ''}`);
