@@ -14,7 +14,7 @@ const MIB = 2 ** 20;
 /** Each way; as much again comes back. */
 const BULK_BYTES = 512 * MIB;
 /** Growth of a proxy's resident memory that is its garbage collector's choice, and no copy of what passes through. */
-const ROOM_BYTES = 96 * MIB;
+const ROOM_BYTES = 128 * MIB;
 
 /** Speaks first (like MySQL, SMTP); answers each line with the same in capitals; says goodbye after the client's FIN. */
 const GREETER = `const net = require('node:net');
