@@ -18,6 +18,8 @@ export class ListenerDraft {
   readonly address: string;
   readonly port: number;
   readonly origin: Origin;
+  /** Names that the address is reached by. */
+  readonly hosts: Set<string> = new Set();
   /** Some service leaves it open what is spoken here. */
   detectsProtocol = false;
   /** Label of the chain of each set of conditions. */

@@ -13,6 +13,7 @@ import { endpointsOf } from './endpoints.ts';
 import { httpNetwork, sidecarHttp, tcpNetwork } from './filter-chains.ts';
 import type { L4Place, L4Scope } from './l4-routes.ts';
 import { l4Chains } from './l4-routes.ts';
+import { isWildcard } from './host-match.ts';
 import { ListenerDraft } from './listener-draft.ts';
 import { boundListener } from './listeners.ts';
 import { originAt, problemAt } from './located.ts';
@@ -24,6 +25,7 @@ import { isDeclaredHttp, writtenProtocol } from './protocol.ts';
 import type { EgressScope, SidecarScope } from './sidecar-scope.ts';
 import { unknownTrafficChain } from './unknown-traffic.ts';
 import { HostIndex } from './virtual-services.ts';
+import { hostVariants } from './virtual-hosts.ts';
 import { wildcardAddresses } from './wildcard-addresses.ts';
 
 export interface OutboundListenerParts {
@@ -119,6 +121,7 @@ class OutboundListenerBuilder {
   #addPlace(service: MeshService, port: MeshPort, { address, place }: { readonly address: string; readonly place: L4Place }, entrance: Entrance): void {
     const draft = this.#draftAt({ address, port: port.number, origin: originOf(service.source) }, entrance);
     if (draft === undefined) return;
+    this.#nameAddress(draft, service, place);
     if (port.protocol === 'AUTO') this.#addSniffed(draft, service, place, entrance);
     if (service.aliasOf !== undefined) return;
     for (const { label, match, route, origin } of l4Chains(service, port, place, entrance.l4)) {
@@ -126,6 +129,13 @@ class OutboundListenerBuilder {
       // A VirtualService meets its own chains again at every service it names.
       if (owner !== undefined && route.virtualService === undefined) this.#context.report(conflict(draft, service, port, owner));
     }
+  }
+
+  /** Where every address of the port arrives names say nothing, and one that stays where it was going needs the address itself. */
+  #nameAddress(draft: ListenerDraft, { host, resolution }: MeshService, { shared }: L4Place): void {
+    if (shared || resolution === 'NONE' || isWildcard(host)) return;
+    const { exact, shorter } = hostVariants(host, this.#context.node);
+    for (const name of [...exact, ...shorter.filter((short) => !this.#scope.services.has(short))]) draft.hosts.add(name);
   }
 
   #addSniffed(draft: ListenerDraft, service: MeshService, { ranges, shared }: L4Place, { tables }: Entrance): void {
@@ -193,9 +203,9 @@ class OutboundListenerBuilder {
   }
 
   #virtualListener(draft: ListenerDraft): VirtualListenerConfig {
-    const { name, address, port, chains, detectsProtocol, origin } = draft;
+    const { name, address, port, hosts, chains, detectsProtocol, origin } = draft;
     const fallback = draft.fallback ?? this.#unknownTraffic(draft);
-    return { name, address, port, detectsProtocol, chains, ...(fallback !== undefined && { defaultChain: fallback }), ...detectionTimeout(this.#context), origin };
+    return { name, address, port, ...(hosts.size > 0 && { hosts: [...hosts] }), detectsProtocol, chains, ...(fallback !== undefined && { defaultChain: fallback }), ...detectionTimeout(this.#context), origin };
   }
 
   /** Where every address of a port ends up there are some that nobody declared. */

@@ -195,7 +195,7 @@ function groupByOwner(owned: readonly OwnedService[]): ReadonlyMap<PreparedVirtu
 }
 
 /** `reviews.prod.svc.cluster.local`, with a trailing dot too, `reviews.prod.svc`, `reviews.prod` and, from within `prod`, `reviews`. */
-function hostVariants(host: string, { namespace, clusterDomain }: OutboundPort): { readonly exact: readonly string[]; readonly shorter: readonly string[] } {
+export function hostVariants(host: string, { namespace, clusterDomain }: Pick<OutboundPort, 'namespace' | 'clusterDomain'>): { readonly exact: readonly string[]; readonly shorter: readonly string[] } {
   const suffix = `.svc.${clusterDomain}`;
   if (!host.endsWith(suffix) || isWildcard(host)) return { exact: [host], shorter: [] };
   const qualified = host.slice(0, -suffix.length);

@@ -45,6 +45,8 @@ export interface VirtualListenerConfig {
   readonly name: string;
   readonly address: string;
   readonly port: number;
+  /** Lower case: names that stand for the address where a CONNECT brings one. */
+  readonly hosts?: readonly string[];
   /** True: the port's protocol is not declared, so the first bytes are looked at; false: only where a chain's match needs them. */
   readonly detectsProtocol: boolean;
   readonly chains: readonly FilterChainConfig[];

@@ -233,9 +233,10 @@ export class Listener implements ConnectionOwner {
   }
 
   /** A CONNECT stands for a redirected connection; HTTP in it stays with the codec that has it. */
-  #capture(socket: Socket, destination: Destination, isHttp: boolean | undefined): ByteSink | undefined {
-    const choice = this.#virtual?.find(destination);
-    if (choice === undefined) return undefined;
+  #capture(socket: Socket, asked: Destination, isHttp: boolean | undefined): ByteSink | undefined {
+    const destination = this.#virtual?.standsFor(asked);
+    const choice = destination && this.#virtual?.find(destination);
+    if (destination === undefined || choice === undefined) return undefined;
     if (isHttp === undefined && (choice.detectsProtocol || choice.chains.candidates(() => destination)?.wantsHttp === true)) return undefined;
     const connection = new Connection(socket, this, destination, true);
     this.#connections.add(connection);

@@ -1,5 +1,6 @@
 /** Listeners that are not bound: where the outbound capture listener finds the chains for an address (Envoy: `use_original_dst`). */
 
+import { isIP } from 'node:net';
 import type { VirtualListenerConfig } from '../../config/runtime/listener.ts';
 import type { Destination } from '../stream/connection-facts.ts';
 import { ChainSet, type ChainDeps, type LiveChain } from './chain-set.ts';
@@ -16,6 +17,9 @@ export class VirtualListeners {
   readonly #byDestination: Map<string, VirtualListenerConfig> = new Map();
   /** By name: made at their first connection, since of 10,000 services a workload talks to a dozen. */
   readonly #live: Map<string, ChainChoice> = new Map();
+  /** Addresses by `host port`: made when a name is asked for, which only a CONNECT does. */
+  #byHost: ReadonlyMap<string, readonly string[]> | undefined;
+  #turn = 0;
 
   constructor(deps: ChainDeps, configs: Iterable<VirtualListenerConfig>) {
     this.#deps = deps;
@@ -25,6 +29,7 @@ export class VirtualListeners {
   /** Returns the live chains that are gone or changed. */
   apply(changed: readonly VirtualListenerConfig[], removed: readonly string[]): readonly LiveChain[] {
     const retired: LiveChain[] = [];
+    this.#byHost = undefined;
     for (const name of removed) {
       retired.push(...(this.#live.get(name)?.chains.apply({}) ?? []));
       this.#live.delete(name);
@@ -40,6 +45,14 @@ export class VirtualListeners {
       this.#live.set(config.name, choiceOf(config, live.chains));
     }
     return retired;
+  }
+
+  /** The address that a host name stands for, one after the other where there are several; the name itself where nobody has it. */
+  standsFor(destination: Destination): Destination {
+    if (isIP(destination.address) !== 0) return destination;
+    const addresses = (this.#byHost ??= this.#indexHosts()).get(`${destination.address.toLowerCase()} ${destination.port}`);
+    const address = addresses?.[this.#turn++ % addresses.length];
+    return address === undefined ? destination : { address, port: destination.port };
   }
 
   /** Of the address itself, else of its port at any address. */
@@ -59,6 +72,19 @@ export class VirtualListeners {
 
   *chains(): Iterable<LiveChain> {
     for (const { chains } of this.#live.values()) yield* chains.live();
+  }
+
+  #indexHosts(): ReadonlyMap<string, readonly string[]> {
+    const index = new Map<string, string[]>();
+    for (const { hosts = [], address, port } of this.#byName.values()) {
+      for (const host of hosts) {
+        const key = `${host} ${port}`;
+        const known = index.get(key);
+        if (known === undefined) index.set(key, [address]);
+        else known.push(address);
+      }
+    }
+    return index;
   }
 
   #forget(name: string): void {

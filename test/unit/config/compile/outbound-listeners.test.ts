@@ -41,6 +41,16 @@ table('one port of a service', [
   { name: 'an alias has no bytes of its own', resources: [kube('a', { type: 'ExternalName', externalName: 'x.example', ports: [tcp(90)] })], listeners: {} },
 ]);
 
+t.test('names that stand for an address', async (t) => {
+  const hosts = (name: string, ...resources: Resources) => compiled(resources).virtualListeners[name]?.hosts;
+  const db = vip('db', '10.0.0.1', [tcp(90)]);
+  t.strictSame(hosts('10.0.0.1_90', db), [host('db'), `${host('db')}.`, 'db', 'db.default', 'db.default.svc']);
+  t.strictSame(hosts('10.0.0.1_90', db, external('e', { hosts: ['db.default'], ports: [written(90, 'TCP')] })), [host('db'), `${host('db')}.`, 'db', 'db.default.svc'], 'a short form of one service may be the name of another');
+  t.strictSame(hosts('10.0.0.2_90', external('e', { hosts: ['e.example'], addresses: ['10.0.0.2'], ports: [written(90, 'TCP')] })), ['e.example']);
+  t.equal(hosts('10.0.0.2_90', external('e', { hosts: ['e.example'], addresses: ['10.0.0.2'], ports: [written(90, 'TCP')], resolution: 'NONE' })), undefined, 'it stays where it was going');
+  t.equal(hosts('0.0.0.0_90', vip('db', '', [tcp(90)])), undefined, 'no address to stand for');
+});
+
 table('families of addresses', [
   { name: 'IPv6', resources: [kube('a')], node: { ip: 'fd00::9' }, listeners: { '[::]_80': [`${HTTP} 80`, PASS] } },
   { name: 'both, by the Pod', resources: [kube('a'), pods('client', '10.9.9.9', {}, { status: { podIPs: [{ ip: '10.9.9.9' }, { ip: 'fd00::9' }] } })], listeners: { '0.0.0.0_80': [`${HTTP} 80`, PASS], '[::]_80': [`${HTTP} 80`, PASS] } },
