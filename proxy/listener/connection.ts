@@ -134,7 +134,8 @@ export class Connection {
     this.#cancelTls?.();
     this.#served.destroy();
     this.#socket.destroy();
-    this.#leave();
+    // TCP's leaves when it has closed, and then its log line is written.
+    if (this.#phase !== Phase.Open) this.#leave();
   }
 
   #awaitProxyHeader(): void {

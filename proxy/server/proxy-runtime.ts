@@ -10,6 +10,7 @@ import { FilterChain } from '../../filters/chain.ts';
 import type { FilterDeps } from '../../filters/filter.ts';
 import { createFilters } from '../../filters/registry.ts';
 import type { ClusterView, ListenerView } from '../admin/view.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import { DomainMap } from '../base/domain-map.ts';
 import type { Random } from '../base/random.ts';
@@ -63,6 +64,8 @@ export interface ProxyRuntimeDeps {
 
 /** Istio's drain time. */
 const DEFAULT_DRAIN_MS = 45_000;
+/** Connections that are cut have closed by then. */
+const CUT_LIMIT_MS = 1000;
 const SILENT: ListenerLog = { isDebug: () => false, debug: () => {}, info: () => {} };
 
 /** How often timeouts that need no precision are looked at. */
@@ -186,8 +189,12 @@ export class ProxyRuntime {
 
   /** Stops accepting, lets requests in flight end, cuts what is left after `deadlineMs`. */
   async drain(deadlineMs: number): Promise<void> {
-    await Promise.race([this.#listeners.drain(), new Promise<void>((resolve) => this.#deps.clock.setTimer(deadlineMs, resolve))]);
+    const { clock } = this.#deps;
+    const empty = this.#listeners.drain();
+    await settledWithin(deadlineMs, empty, clock);
     this.#listeners.destroy();
+    // What was cut is logged when its sockets have closed.
+    await settledWithin(CUT_LIMIT_MS, empty, clock);
     this.#stopSweep?.();
     this.#clusters.destroy();
     this.#secrets.close();
@@ -327,4 +334,11 @@ function nextParts<T extends { readonly name: string }>(before: Readonly<Record<
 function nextTable(before: RouteTableConfig | undefined, delta: RuntimeDelta['routeTables']['changed'][number]): RouteTableConfig {
   const gone = new Set([...delta.removed, ...delta.changed.map(({ name }) => name)]);
   return { name: delta.name, virtualHosts: [...(before?.virtualHosts ?? []).filter(({ name }) => !gone.has(name)), ...delta.changed] };
+}
+
+/** Resolves when `work` has, or after `limitMs`. */
+async function settledWithin(limitMs: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+  let timer: Timer | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => (timer = clock.setTimer(limitMs, resolve)))]);
+  timer?.cancel();
 }

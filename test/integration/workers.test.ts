@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { outrider } from '../support/command.ts';
 import { Proxy } from '../support/proxy.ts';
+import { RawSocket } from '../support/raw-socket.ts';
 import { destinationRule, istio, pod, renderResources, service, to, virtualService } from '../support/resources.ts';
 import { eventually, inTime } from '../support/scope.ts';
 import { Upstream } from '../support/upstream.ts';
@@ -110,6 +111,20 @@ t.test('a drain lets what is in flight in every worker end', linux, async (t) =>
   for (const held of upstream.requests) held.answer({ body: 'late' });
   for (const client of clients) t.match(await client.response(), { status: 200, text: 'late' });
   t.equal(await inTime(proxy.exited, 'the end'), 0);
+});
+
+t.test('TCP connections that a drain cuts are in the log of every worker', linux, async (t) => {
+  const upstream = await Upstream.start(t, { onConnection: (connection) => connection.send('hello') });
+  const snapshot = renderResources([
+    ...service('bytes', { port: 7000, portName: 'tcp', workloads: [{ port: upstream.port }] }),
+    istio('Gateway', 'tcp', { selector: { app: 'gateway' }, servers: [{ port: { number: 7000, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] }] }),
+    istio('VirtualService', 'bytes', { hosts: ['*'], gateways: ['tcp'], tcp: [{ route: [to('bytes')] }] }),
+  ]);
+  const proxy = await Proxy.start(t, { snapshot, mode: 'gateway', args: ['--labels', 'app=gateway', '--map-port', '7000=0', '--concurrency', '2', '--drain-time', '100ms'] });
+  const clients = await Promise.all(Array.from({ length: 6 }, async () => new RawSocket((await proxy.connect(proxy.port(7000))).socket)));
+  for (const client of clients) await client.until('hello');
+  t.equal(await proxy.stop('SIGTERM'), 0);
+  t.equal(proxy.log.filter((line) => line.includes('outbound|7000||bytes.default.svc.cluster.local')).length, 6, proxy.log.join('\n'));
 });
 
 t.test('limits are divided: two workers that may have two connections have one each', linux, async (t) => {
