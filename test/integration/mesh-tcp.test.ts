@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 import t from 'tap';
-import { Mesh, podService, type Pod, type Sidecar } from '../support/pods.ts';
+import { Mesh, podService, type Pod } from '../support/pods.ts';
+import type { Sidecar } from '../support/pods-sidecar.ts';
 import { namespacesMissing } from '../support/namespace.ts';
 import { program } from '../support/programs.ts';
 import { destinationRule, istio, to, virtualService, type ResourceObject } from '../support/resources.ts';

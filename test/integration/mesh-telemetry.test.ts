@@ -2,7 +2,8 @@
 
 import t from 'tap';
 import { namespacesMissing } from '../support/namespace.ts';
-import { Mesh, podService, type Sidecar } from '../support/pods.ts';
+import { Mesh, podService } from '../support/pods.ts';
+import type { Sidecar } from '../support/pods-sidecar.ts';
 import { program } from '../support/programs.ts';
 import { parsePrometheus, type PrometheusSample } from '../support/prometheus-text.ts';
 import type { ResourceObject } from '../support/resources.ts';
@@ -35,7 +36,7 @@ function samples(sidecar: Sidecar | undefined, family: string): readonly Prometh
   return parsePrometheus(sidecar?.admin('/stats/prometheus') ?? '').get(family)?.samples ?? [];
 }
 
-t.test('telemetry of a mesh', { skip, timeout: 120_000 }, async (t) => {
+t.test('telemetry of a mesh', { skip, timeout: 240_000 }, async (t) => {
   const mesh = new Mesh(t);
   const [productpage, reviews, legacy] = [mesh.pod('productpage', { labels: { version: 'v7' } }), mesh.pod('reviews', { labels: { version: 'v3' } }), mesh.pod('legacy', { sidecar: false })];
   mesh.resolve({ reviews: [ADDRESS] });

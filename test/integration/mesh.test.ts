@@ -3,7 +3,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Mesh, podService, PROXY_USER, type Pod } from '../support/pods.ts';
+import { Mesh, podService, type Pod } from '../support/pods.ts';
+import { PROXY_USER } from '../support/pods-sidecar.ts';
 import { namespacesMissing } from '../support/namespace.ts';
 import { program } from '../support/programs.ts';
 import { destinationRule, istio, to, virtualService, type ResourceObject } from '../support/resources.ts';
