@@ -10,6 +10,7 @@ import type { Random } from '../base/random.ts';
 import type { Destination } from '../stream/connection-facts.ts';
 import type { UpstreamClusterView } from '../stream/stream-info.ts';
 import { ClusterStats } from '../telemetry/stats.ts';
+import { AskedHosts } from './asked-hosts.ts';
 import { AskedNames, type NameFailure } from './asked-names.ts';
 import type { IsOwnListener } from './connector.ts';
 import type { PickRequest } from './balancer/balancer.ts';
@@ -36,11 +37,6 @@ export interface ClusterDeps {
 
 const NOT_BY_NAME: NameFailure = { kind: 'overflow' };
 
-/** Hosts of an ORIGINAL_DST cluster that nobody used for this long are dropped. */
-const ORIGINAL_DST_IDLE_MS = 60_000;
-/** Hosts of an ORIGINAL_DST cluster at the most; the destination is the downstream's choice. */
-const ORIGINAL_DST_LIMIT = 4096;
-
 export class Cluster implements UpstreamClusterView {
   config: ClusterConfig;
   readonly stats: ClusterStats = new ClusterStats();
@@ -65,9 +61,7 @@ export class Cluster implements UpstreamClusterView {
   #resolution: Resolution | undefined;
   /** Hosts are made at first use: of 10,000 clusters a workload talks to a dozen. */
   #used = false;
-  readonly #lastUsedMs: Map<Host, number> = new Map();
-  /** Of a local port there is one for all redirected connections of a family. */
-  #lastAsked: Host | undefined;
+  readonly #asked: AskedHosts;
 
   constructor(config: ClusterConfig, deps: ClusterDeps) {
     this.config = config;
@@ -78,6 +72,7 @@ export class Cluster implements UpstreamClusterView {
     this.#report = deps.report === undefined ? undefined : new ClusterReport(deps.report);
     const { clock } = deps;
     this.#hostDeps = { settings: this.#settings, clock, stats: this.stats, breaker: this.breaker, onTlsFailure: (address, sentence) => this.#report?.onTlsFailure(config.name, address, sentence, clock.now()) };
+    this.#asked = new AskedHosts({ clock, create: (endpoint) => this.#createHost(endpoint) });
     this.#hostSet = this.#createHostSet([]);
     if (config.discovery !== 'STATIC') this.#applyEndpoints();
   }
@@ -183,11 +178,8 @@ export class Cluster implements UpstreamClusterView {
   sweep(now: number): void {
     if (!this.#used) return;
     this.#report?.sweep(this.config, this.stats, now);
-    for (const host of this.#hosts.values()) {
-      host.sweep(now);
-      const used = this.#lastUsedMs.get(host);
-      if (used !== undefined && now - used > ORIGINAL_DST_IDLE_MS && host.activeRequests === 0) this.#dropHost(host);
-    }
+    for (const host of this.#hosts.values()) host.sweep(now);
+    this.#asked.sweep(now, this.#hosts);
   }
 
   /** The cluster left the configuration: idle connections close, busy ones after their response. */
@@ -204,25 +196,7 @@ export class Cluster implements UpstreamClusterView {
 
   #hostAt(address: string, port: number): Host {
     if (!this.#used) this.#applyEndpoints();
-    const { endpoint } = this.#lastAsked ?? {};
-    const again = endpoint !== undefined && endpoint.port === port && endpoint.address === address;
-    const host = again ? (this.#lastAsked as Host) : this.#findOrCreate(address, port);
-    this.#lastAsked = host;
-    // Configured endpoints stay, however long nobody asks for them.
-    if (this.#lastUsedMs.has(host)) this.#lastUsedMs.set(host, this.#deps.clock.now());
-    return host;
-  }
-
-  #findOrCreate(address: string, port: number): Host {
-    const endpoint: EndpointConfig = { address, port, weight: 1, locality: '', workload: {}, tlsMode: 'disabled' };
-    const key = hostAddress(endpoint);
-    const known = this.#hosts.get(key);
-    if (known !== undefined) return known;
-    if (this.#hosts.size >= ORIGINAL_DST_LIMIT) this.#dropOldestOriginal();
-    const host = this.#createHost(endpoint);
-    this.#hosts.set(key, host);
-    this.#lastUsedMs.set(host, this.#deps.clock.now());
-    return host;
+    return this.#asked.at(address, port, this.#hosts);
   }
 
   #poolSettings(): PoolSettings {
@@ -276,9 +250,7 @@ export class Cluster implements UpstreamClusterView {
       rebalance = true;
     }
     for (const [key, host] of this.#hosts) if (!next.has(key)) host.drain();
-    // These are here because the configuration says so, however long ago a request named one of them.
-    this.#lastUsedMs.clear();
-    this.#lastAsked = undefined;
+    this.#asked.forget();
     this.#hosts = next;
     this.#detectOutliers();
     // Names are looked up again and again: an answer like the one before leaves turns and hash tables as they are.
@@ -316,21 +288,6 @@ export class Cluster implements UpstreamClusterView {
 
   #createHost(endpoint: EndpointConfig): Host {
     return new Host(endpoint, this.#hostDeps);
-  }
-
-  #dropHost(host: Host): void {
-    host.drain();
-    this.#hosts.delete(host.address);
-    this.#lastUsedMs.delete(host);
-    if (this.#lastAsked === host) this.#lastAsked = undefined;
-  }
-
-  #dropOldestOriginal(): void {
-    for (const host of this.#lastUsedMs.keys()) {
-      if (host.activeRequests > 0) continue;
-      this.#dropHost(host);
-      return;
-    }
   }
 }
 
