@@ -29,6 +29,7 @@ import { Host } from '../../upstream/host.ts';
 import type { AskedRequest } from './asked-request.ts';
 import { chooseConnection } from './connection.ts';
 import type { ChosenConnection } from './connection.ts';
+import { explainAutoTls } from './endpoint-tls.ts';
 import { explainReply } from './explained-response.ts';
 import type { ExplainedDestination, ExplainedResponse, Explanation, PolicyName, TriedRoute } from './explanation.ts';
 import { explainClusterPolicies, explainPolicies } from './policies.ts';
@@ -229,11 +230,13 @@ class Walk {
       return { ...known, endpoints: [endpointText(asked.name, cluster.portOverride ?? cluster.port)], workloads: [''], discovery: cluster.discovery, failure: null };
     }
     const failure = unreachable(cluster);
+    const tls = explainAutoTls(cluster);
     return {
       ...known,
       endpoints: cluster.endpoints.map((endpoint) => endpointText(endpoint.address, endpoint.port)),
       workloads: cluster.endpoints.map(({ workload }) => workload.name ?? workload.canonicalService ?? ''),
       ...placesOf(cluster.endpoints),
+      ...(tls !== undefined && { tls }),
       discovery: cluster.discovery,
       failure: failure === null ? null : this.#answer(failure),
     };

@@ -94,6 +94,8 @@ export interface ExplainedDestination {
   readonly priorities?: readonly number[];
   /** Share of each endpoint's locality among those of its priority; same order. Present where localities have shares. */
   readonly localityWeights?: readonly number[];
+  /** Automatic mutual TLS: which endpoints get it, and why others do not; same order. Present where it is decided by endpoint. */
+  readonly tls?: readonly string[];
   readonly discovery: string | null;
   /** Of several destinations: those of its cluster's policies that are not as in the explanation's `policies`. */
   readonly policies?: Readonly<Partial<Record<PolicyName, ExplainedPolicy>>>;

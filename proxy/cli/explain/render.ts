@@ -90,13 +90,14 @@ function describe(workload: string, discovery: string | null): string {
   return workload === '' ? '' : `  ${workload}`;
 }
 
-/** Where an endpoint is and when it is picked, as far as they are not all alike. */
-function place({ localities, priorities, localityWeights }: ExplainedDestination, index: number): string {
+/** Where an endpoint is, when it is picked and how it is spoken to, as far as they are not all alike. */
+function place({ localities, priorities, localityWeights, tls }: ExplainedDestination, index: number): string {
   const locality = localities?.[index];
   const parts = [
     ...(locality === undefined ? [] : [locality === '' ? 'locality unknown' : locality]),
     ...(priorities === undefined ? [] : [`priority ${priorities[index] ?? 0}`]),
     ...(localityWeights === undefined ? [] : [`share ${localityWeights[index] ?? 0}`]),
+    ...(tls === undefined ? [] : [tls[index] ?? '']),
   ];
   return parts.length === 0 ? '' : `  ${parts.join(', ')}`;
 }

@@ -213,3 +213,21 @@ t.test('as text', async (t) => {
   t.match(text, /connectionPool {4}\{tcp: \{connectTimeout: 10s\}, http: \{http2MaxRequests: 9\}, retryBudget: \{percent: 5, .*\}\} {2}DestinationRule default\/b spec\.subsets\[0\]\.trafficPolicy\.connectionPool mesh\.yaml:\d+, tcp\.connectTimeout: default, retryBudget: DestinationRule default\/b mesh\.yaml:\d+\n/);
   t.match(text, /outlierDetection {2}\{consecutive5xxErrors: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionPercent: 10, minHealthPercent: 0\} {2}DestinationRule default\/b spec\.trafficPolicy\.outlierDetection mesh\.yaml:\d+\n/);
 });
+
+t.test('automatic mutual TLS: which endpoints get it', async (t) => {
+  const yaml = `${SERVICES}${pod('b-4', '{app: b, security.istio.io/tlsMode: istio}', '10.0.0.4')}`;
+  const certs = ['--certs', t.testdir({})];
+  const tls = (text: string): readonly (readonly string[])[] => (JSON.parse(text) as Explanation).destinations.map((destination) => destination.tls ?? []);
+  const without = 'plain text: no sidecar there, or one that takes no mutual TLS';
+  t.same(tls(await explain(t, yaml, ...certs, '--json', 'GET', 'http://b:80/')), [[without, without, without, 'mutual TLS']]);
+  t.match(await explain(t, yaml, ...certs, 'GET', 'http://b:80/'), /10\.0\.0\.4:8080 {2}b-4 {2}.*mutual TLS\n/);
+  t.same(tls(await explain(t, yaml, '--json', 'GET', 'http://b:80/')), [[]], 'without a certificate all is plain text');
+  const disabled = `${yaml}\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: b, namespace: default}\nspec: {host: b, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}\n`;
+  t.same(tls(await explain(t, disabled, ...certs, '--json', 'GET', 'http://b:80/')), [[]], 'asked for, it is for all');
+});
+
+t.test('DYNAMIC_DNS: the name that will be looked up', async (t) => {
+  const entry = `---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e, namespace: default}\nspec: {hosts: ['*.example'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]}\n`;
+  const text = await explain(t, SERVICES + entry, 'GET', 'http://a.example/');
+  t.match(text, /a\.example:8080 {2}looked up when the request comes/);
+});
