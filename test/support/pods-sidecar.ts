@@ -3,7 +3,7 @@
 import { spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { MAIN } from './command.ts';
-import type { Pod } from './pods.ts';
+import type { Namespace } from './namespace.ts';
 import { eventually, inTime } from './scope.ts';
 
 /** User and group of the proxy. */
@@ -12,9 +12,15 @@ export const PROXY_USER = 1337;
 /** Until a process on a busy machine is up, or has taken a new snapshot. */
 export const START_LIMIT_MS = 60_000;
 
+/** The pod that it is beside. */
+export interface SidecarPod {
+  readonly name: string;
+  readonly namespace: Namespace;
+}
+
 /** A running `outrider run` in a pod. */
 export class Sidecar {
-  readonly pod: Pod;
+  readonly pod: SidecarPod;
   readonly child: ChildProcess;
   /** Lines of the access log. */
   readonly log: string[] = [];
@@ -22,7 +28,7 @@ export class Sidecar {
   #ready = false;
   #partial = '';
 
-  constructor(pod: Pod, child: ChildProcess) {
+  constructor(pod: SidecarPod, child: ChildProcess) {
     this.pod = pod;
     this.child = child;
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#print(text));
