@@ -46,7 +46,7 @@ spec: {serviceAccountName: ${serverAccount}, containers: [{name: app}]}
 status: {podIP: 127.0.0.1}
 `;
   // Which pod an address belongs to says who must answer there.
-  const host = `${hostDocuments('bench', 0, '127.0.0.1', upstreamPort).replace('{ready: true}', `{ready: true}, targetRef: {kind: Pod, name: bench-1, namespace: default}`)}`;
+  const host = hostDocuments('bench', 0, '127.0.0.1', upstreamPort).replace('{ready: true}', `{ready: true}, targetRef: {kind: Pod, name: bench-1, namespace: default}`);
   writeFileSync(join(folder, 'bench.yaml'), [serviceDocuments('bench', benchPort, upstreamPort), host, pod].join('---\n'));
 }
 

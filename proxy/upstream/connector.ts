@@ -96,7 +96,7 @@ class Connecting {
       counters,
       onSecure: (socket, security) => {
         this.#succeed(socket, security);
-        return this.#events.onRead;
+        return (bytes, length) => this.#events.onRead(bytes, length);
       },
       onFailure: ({ kind, reason, sentence }) => {
         this.#cancelTls = undefined;

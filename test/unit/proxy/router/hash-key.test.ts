@@ -44,8 +44,8 @@ t.test('a cookie that is made: stable for a connection, in Envoy\'s form', (t) =
   const make = (policy: Omit<Extract<HashPolicyConfig, { kind: 'cookie' }>, 'kind' | 'name'>, stream = streamOf([])) => createHashKey({ kind: 'cookie', name: 'session', ...policy })(stream, '');
   const session = make({ ttlMs: 0, path: '/shop', attributes: [] });
   t.match(session.value, /^[0-9a-f]{16}$/);
-  t.equal(session.setCookie, `session="${session.value}"; Path=/shop; HttpOnly`);
-  t.equal(make({ ttlMs: 3_600_000, attributes: [['SameSite', 'Strict'], ['Secure', '']] }).setCookie, `session="${session.value}"; Max-Age=3600; SameSite=Strict; Secure; HttpOnly`);
+  t.equal(session.setCookie, `session="${String(session.value)}"; Path=/shop; HttpOnly`);
+  t.equal(make({ ttlMs: 3_600_000, attributes: [['SameSite', 'Strict'], ['Secure', '']] }).setCookie, `session="${String(session.value)}"; Max-Age=3600; SameSite=Strict; Secure; HttpOnly`);
   t.not(make({ ttlMs: 0, attributes: [] }, streamOf([], '/', '10.0.0.9:4001')).value, session.value, 'another connection, another cookie');
   t.strictSame(make({ attributes: [] }), { value: undefined }, 'without a ttl none is made');
   t.equal(make({ ttlMs: 0, attributes: [] }, streamOf(['cookie', 'session='])).value, session.value, 'an empty one counts as none');
