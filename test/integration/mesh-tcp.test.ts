@@ -7,8 +7,9 @@ import type { Sidecar } from '../support/pods-sidecar.ts';
 import { namespacesMissing } from '../support/namespace.ts';
 import { program } from '../support/programs.ts';
 import { destinationRule, istio, to, virtualService, type ResourceObject } from '../support/resources.ts';
+import { eventually } from '../support/scope.ts';
 
-const missing = ['iptables-restore', 'curl', 'tcpdump', 'setpriv', 'redis-server', 'redis-cli'].map((name) => program(name).missing).find((reason) => reason !== false);
+const missing = ['iptables-restore', 'curl', 'tcpdump', 'setpriv', 'redis-server', 'redis-cli', 'redis-benchmark'].map((name) => program(name).missing).find((reason) => reason !== false);
 const skip = missing ?? namespacesMissing();
 
 const MIB = 2 ** 20;
@@ -164,6 +165,18 @@ t.test('pods', { skip, timeout: 240_000 }, async (t) => {
     await mesh.configure([...base, weighted(0, 100)]);
     t.same(new Set(await who('redis', 10)), new Set(['redis-b']));
     for (const pod of [a, b]) for (const address of [pod.ip, pod.ip6]) t.same(await who(address, 2), [pod.name, pod.name], address);
+  });
+
+  await t.test('many at once, and one connection for each command', async (t) => {
+    await mesh.configure([...base, weighted(50, 50)]);
+    for (const args of [['-n', '5000', '-c', '100', '-P', '4'], ['-n', '100', '-c', '10', '-k', '0']]) {
+      const { code, stdout, stderr } = await client.run('redis-benchmark', '-h', 'redis', '-t', 'set,get', '-q', ...args);
+      t.equal(code, 0, stderr);
+      t.match(stdout, /GET: [\d.]+ requests per second/, args.join(' '));
+    }
+    const active = (): number => ['a', 'b'].reduce((sum, subset) => sum + ofClient.stat(`cluster.outbound|6379|${subset}|redis.default.svc.cluster.local.upstream_cx_active`), 0);
+    t.ok(await eventually(() => active() === 0, 'every connection to end'));
+    t.notOk(ofClient.log.some((line) => /outbound\|6379/.test(line) && / U[FHOC]| NR /.test(line)));
   });
 
   await t.test('the server speaks first', async (t) => {
