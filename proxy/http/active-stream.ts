@@ -259,9 +259,11 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
 
   #findRoute(facts: RequestFacts): LocalReply | undefined {
     const { request, info } = this;
-    const { runtime, config } = this.#listener;
-    this.#port = this.#writer.originalDestination?.port ?? destinationPort(config.routing, request.authority, runtime);
-    const virtualHost = routeTable(config.routing, this.#port, runtime)?.lookup(request.authority);
+    const { runtime } = this.#listener;
+    const captured = this.#writer.originalDestination;
+    const routing = this.#listener.routingOf(captured);
+    this.#port = captured?.port ?? destinationPort(routing, request.authority, runtime);
+    const virtualHost = routeTable(routing, this.#port, runtime)?.lookup(request.authority);
     this.#virtualHost = virtualHost;
     if (this.#listener.isMisdirected?.(request.authority, virtualHost !== undefined) === true) return MISDIRECTED;
     if (virtualHost === undefined) return ROUTE_NOT_FOUND;

@@ -1,6 +1,6 @@
 /** What every HTTP stream of one listener shares: its settings, the live configuration, counters and who is told at the end. */
 
-import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import type { ListenerConfig, RoutingConfig } from '../../config/runtime/listener.ts';
 import { reportBug } from '../base/report-bug.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { ByteSink, OriginalDestination, RequestFacts, RequestReceiver, ResponseWriter, ServerCodecOwner } from '../codec/codec.ts';
@@ -32,6 +32,8 @@ const EXPLANATIONS_PER_SECOND = 2;
 export interface ChainOwner {
   readonly stats?: ListenerStats;
   readonly isMisdirected?: StreamListener['isMisdirected'];
+  /** How requests of a captured connection are routed; undefined: as the listener's own. */
+  readonly routingTo?: (destination: OriginalDestination) => RoutingConfig | undefined;
   /** Who takes a captured connection on its way to a destination that is known; `isHttp` false once its first bytes are no HTTP. */
   readonly capture?: (socket: Socket, destination: OriginalDestination, isHttp: boolean | undefined) => ByteSink | undefined;
 }
@@ -50,6 +52,7 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
   }
 
   readonly #capture: ChainOwner['capture'];
+  readonly #routingTo: ChainOwner['routingTo'];
   readonly #explanations: TokenBucket;
   readonly #connections: Set<Http1ServerConnection> = new Set();
   #onEmpty: (() => void) | undefined;
@@ -59,11 +62,18 @@ export class HttpListener implements ServerCodecOwner, StreamListener {
     this.stats = of.stats ?? new ListenerStats();
     this.isMisdirected = of.isMisdirected;
     this.#capture = of.capture;
+    this.#routingTo = of.routingTo;
     this.config = config;
     this.runtime = runtime;
     this.deps = deps;
     this.routing = { clock: deps.clock, random: deps.random, runtime };
     this.#explanations = new TokenBucket(EXPLANATIONS_AT_ONCE, EXPLANATIONS_PER_SECOND, deps.clock.now());
+  }
+
+  /** Of requests on a connection captured on its way to `destination`; undefined: of all others. */
+  routingOf(destination: OriginalDestination | undefined): RoutingConfig {
+    const { routing } = this.config;
+    return destination === undefined || routing.kind === 'table' ? routing : (this.#routingTo?.(destination) ?? routing);
   }
 
   /** Takes over an accepted socket; returns what must be called with each read. */

@@ -1,8 +1,9 @@
 /** What a stream knows of the listener it came in by; `http-listener.ts` is the one that is. */
 
-import type { ListenerConfig } from '../../config/runtime/listener.ts';
+import type { ListenerConfig, RoutingConfig } from '../../config/runtime/listener.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { Random } from '../base/random.ts';
+import type { OriginalDestination } from '../codec/codec.ts';
 import type { RouterDeps } from '../router/router.ts';
 import type { Runtime } from '../router/runtime.ts';
 import type { Stream } from '../stream/stream.ts';
@@ -36,6 +37,8 @@ export interface StreamListener {
    * host without a route here, else if that server asks clients for other certificates than this one does. Absent: never.
    */
   readonly isMisdirected?: ((authority: string, isRouted: boolean) => boolean) | undefined;
+  /** How requests find their route table: those on a connection captured on its way to `destination`, or (undefined) all others. */
+  routingOf(destination: OriginalDestination | undefined): RoutingConfig;
   /** Called once by each stream, when nothing more will happen to it. */
   onStreamComplete(stream: Stream): void;
   /** Tells the log why the proxy answered by itself, at a bounded rate. */

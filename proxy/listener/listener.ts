@@ -1,7 +1,7 @@
 /** A bound listener at work: every connection it accepts becomes HTTP's, TCP's or nobody's, and is drained and counted here. */
 
 import type { Socket } from 'node:net';
-import type { ListenerConfig, VirtualListenerConfig } from '../../config/runtime/listener.ts';
+import type { ListenerConfig, RoutingConfig, VirtualListenerConfig } from '../../config/runtime/listener.ts';
 import type { ServerTlsConfig } from '../../config/runtime/tls.ts';
 import type { EventClock } from '../base/event-clock.ts';
 import type { OnRead } from '../base/socket.ts';
@@ -52,6 +52,8 @@ export interface ListenerLog {
   info(message: string, fields: Readonly<Record<string, string | undefined>>): void;
 }
 
+const PLAIN_HTTP: Detected = { transport: 'plain', serverName: undefined, protocols: ['http/1.1'] };
+
 /** Sentences about refused connections: enough to see what is wrong, too few to be a load. */
 const SENTENCES_AT_ONCE = 20;
 const SENTENCES_PER_SECOND = 2;
@@ -79,7 +81,10 @@ export class Listener implements ConnectionOwner {
 
   /** `virtual`: of the outbound capture listener. */
   constructor(config: ListenerConfig, deps: ListenerDeps, virtual: Iterable<VirtualListenerConfig>) {
-    this.http = new HttpListener(config, deps.runtime, deps.http, { capture: (socket, destination, isHttp) => this.#capture(socket, destination, isHttp) });
+    this.http = new HttpListener(config, deps.runtime, deps.http, {
+      capture: (socket, destination, isHttp) => this.#capture(socket, destination, isHttp),
+      routingTo: (destination) => this.#routingTo(destination),
+    });
     this.clock = deps.clock;
     this.#family = config.bind.address.includes(':') ? 6 : 4;
     this.#deps = deps;
@@ -242,6 +247,14 @@ export class Listener implements ConnectionOwner {
     this.#connections.add(connection);
     connection.begin();
     return { onBytes: (bytes, start, end) => connection.onRead(bytes.subarray(start, end), end - start), onEnd: () => {}, onGone: () => {} };
+  }
+
+  /** As for a redirected connection that turned out to be HTTP. */
+  #routingTo(asked: Destination): RoutingConfig | undefined {
+    const destination = this.#virtual?.standsFor(asked);
+    const chains = destination && this.#virtual?.find(destination)?.chains;
+    const network = chains?.candidates(() => destination as Destination)?.match(PLAIN_HTTP)?.config.network;
+    return network?.kind === 'http' ? network.routing : undefined;
   }
 
   #refuse(socket: Socket, refusal: Refusal): OnRead {

@@ -57,6 +57,8 @@ t.test('what follows a CONNECT is routed by the name or address it was made for'
     virtualService('db', { tcp: [{ match: [{ port: 5432 }], route: [to('db', 'v1', 0), to('db', 'v2', 100)] }] }),
     // The same port, and nothing but its address to tell it from the other.
     ...at('10.96.1.2', service('mail', { port: 5432, portName: 'tcp', namespace: 'shop', workloads: [{ port: mail }] })),
+    // Nobody says what is spoken there.
+    ...at('10.96.1.3', service('any', { port: 7000, portName: 'x', workloads: [{ port: web.port }] })),
     tls('first', first),
     tls('second', second),
     virtualService('names', { hosts: ['first.example', 'second.example'], tls: [{ match: [{ port: 443, sniHosts: ['second.example'] }], route: [{ destination: { host: 'second.example' } }] }, { match: [{ port: 443, sniHosts: ['first.example'] }], route: [{ destination: { host: 'first.example' } }] }] }),
@@ -70,6 +72,14 @@ t.test('what follows a CONNECT is routed by the name or address it was made for'
     await client.until('reviews answered');
     const line = await eventually(() => proxy.log.find((each) => each.includes('"GET"')), 'the log line');
     t.match(JSON.parse(line), { upstream_cluster: 'outbound|9080||reviews.default.svc.cluster.local' });
+  });
+
+  await t.test('HTTP to an address whose protocol is not declared: the address decides, whatever Host says', async () => {
+    for (const authority of ['any:7000', '10.96.1.3:7000']) {
+      const client = await tunnel(proxy, authority);
+      client.send('GET /any HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n');
+      await client.until('reviews answered');
+    }
   });
 
   for (const [authority, name] of Object.entries({ 'db:5432': 'db-v2', 'DB.default:5432': 'db-v2', 'db.default.svc.cluster.local:5432': 'db-v2', '10.96.1.1:5432': 'db-v2', 'mail.shop:5432': 'mail', '10.96.1.2:5432': 'mail' })) {
