@@ -14,13 +14,13 @@ import type { ParseError } from '../codec/http1/parse-error.ts';
 import { SERVER_NAME } from '../codec/http1/serialize.ts';
 import type { HeaderOps } from '../router/header-ops.ts';
 import type { LiveDestination, LiveRoute } from '../router/live-route.ts';
-import { clusterOf, destinationOf, nameAsked } from '../router/choose-upstream.ts';
+import { clusterOf, destinationOf, lookUpName, nameAsked } from '../router/choose-upstream.ts';
 import { httpsRedirectLocation, redirectLocation, redirectReply } from '../router/redirect.ts';
 import { REQUEST_BUFFER_LIMIT_BYTES } from '../router/request-buffer.ts';
 import { Router, type RoutedStream } from '../router/router.ts';
 import { destinationPort, routeTable } from '../router/runtime.ts';
 import type { VirtualHost } from '../router/virtual-host.ts';
-import { nameFailureReply, NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
+import { NO_CLUSTER, ROUTE_TIMEOUT } from '../router/upstream-reply.ts';
 import type { HeaderList } from '../stream/header-list.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import { ResponseFlag } from '../stream/response-flags.ts';
@@ -310,16 +310,12 @@ export class ActiveStream implements Stream, RequestReceiver, RoutedStream {
     const destination = this.#destination;
     const cluster = this.info.cluster as Cluster | undefined;
     if (destination === undefined || cluster === undefined) return NO_CLUSTER;
-    if (cluster.names !== undefined) {
-      const name = nameAsked(this.request, live, destination);
-      const looking = cluster.names.lookUp(name);
-      if (looking !== undefined) {
-        this.#awaitFilters(looking);
-        return undefined;
-      }
-      const known = cluster.names.answer(name);
-      if (typeof known !== 'string') return nameFailureReply(known);
+    const looked = cluster.names && lookUpName(cluster.names, nameAsked(this.request, live, destination));
+    if (looked instanceof Promise) {
+      this.#awaitFilters(looked);
+      return undefined;
     }
+    if (looked !== undefined) return looked;
     this.#router = new Router(this, live, destination, cluster, this.#listener.routing);
     return this.#router.start();
   }

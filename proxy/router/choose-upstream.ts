@@ -4,6 +4,7 @@ import { authorityHost } from '../base/authority.ts';
 import type { OriginalDestination } from '../codec/codec.ts';
 import type { LocalReply } from '../stream/local-reply.ts';
 import type { RequestHead, Stream } from '../stream/stream.ts';
+import type { AskedNames } from '../upstream/asked-names.ts';
 import type { PickRequest } from '../upstream/balancer/balancer.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
@@ -42,6 +43,14 @@ export function hostOf(cluster: Cluster, asked: DestinationAsked, request?: Pick
 function namedHost(cluster: Cluster, name: string): Host | LocalReply {
   const host = cluster.pickNamed(name);
   return 'kind' in host ? nameFailureReply(host) : host;
+}
+
+/** Before a host is asked for: the lookup to wait for, or the reply where it is known that the name leads nowhere. */
+export function lookUpName(names: AskedNames, name: string): Promise<void> | LocalReply | undefined {
+  const looking = names.lookUp(name);
+  if (looking !== undefined) return looking;
+  const known = names.answer(name);
+  return typeof known === 'string' ? undefined : nameFailureReply(known);
 }
 
 /** Host of the request as the destination gets it, without port; what a cluster of names looks up (Envoy: behind every rewriting). */
