@@ -68,7 +68,7 @@ function plainListener({ port, bind, kind, servers: [first] }: PortGroup, { cont
   return {
     name: listenerName(address, port),
     direction: 'gateway',
-    bind: { address, port: node.portMap[declaredPort] ?? port },
+    bind: { address, port: node.portMap[declaredPort] ?? port, ...(bind === undefined && node.bothFamilies === true && { bothFamilies: true as const }) },
     // A unix socket has none.
     ...(declaredPort !== 0 && { declaredPort }),
     routing: { kind: 'table', table: kind === 'http' ? gatewayTable(port, bind) : UNKNOWN_TABLE, port: declaredPort },

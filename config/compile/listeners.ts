@@ -13,8 +13,9 @@ export interface CaptureListener extends Pick<ListenerConfig, 'routing' | 'chain
 
 /** Where intercepted traffic arrives; without interception, what applications use as their HTTP proxy. */
 export function captureListener({ name, port, routing, ...chains }: CaptureListener, context: CompileContext): ListenerConfig {
+  const { bindAddress, bothFamilies } = context.node;
   const direction = name === 'virtualOutbound' ? 'outbound' : 'inbound';
-  return { name, direction, bind: { address: context.node.bindAddress, port }, routing, http: sidecarHttp(context.mesh), usesOriginalDestination: true, ...chains };
+  return { name, direction, bind: { address: bindAddress, port, ...(bothFamilies === true && { bothFamilies }) }, routing, http: sidecarHttp(context.mesh), usesOriginalDestination: true, ...chains };
 }
 
 export interface BoundListener {

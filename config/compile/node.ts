@@ -15,6 +15,8 @@ export interface NodeOptions extends NodeIdentity {
   readonly rootNamespace: string;
   /** Address of the capture listeners. */
   readonly bindAddress: string;
+  /** What is bound to `0.0.0.0` is bound to `::` as well. */
+  readonly bothFamilies?: boolean;
   /** 0 picks a free port; `off` leaves the listener out. */
   readonly outboundPort: number | 'off';
   readonly inboundPort: number | 'off';

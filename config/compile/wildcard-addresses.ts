@@ -9,7 +9,7 @@ export function wildcardAddresses({ node, endpoints }: Pick<CompileContext, 'nod
   const pod = endpoints.workloads.pod(node.namespace, node.name);
   const own = [node.ip, ...(pod === undefined ? [] : podAddresses(pod))];
   // Bound to `::`, the capture listeners take connections of both.
-  const both = isIPv6(node.bindAddress);
+  const both = node.bothFamilies === true || isIPv6(node.bindAddress);
   const v6 = both || own.some((address) => isIPv6(address));
   const v4 = both || !v6 || own.some((address) => isIPv4(address));
   return [...(v4 ? ['0.0.0.0'] : []), ...(v6 ? ['::'] : [])];

@@ -12,8 +12,8 @@ export interface ListenerConfig {
   /** `virtualOutbound`, `virtualInbound`, or `ADDRESS_PORT` for a Gateway server or Sidecar listener. */
   readonly name: string;
   readonly direction: Direction;
-  /** Port 0 picks a free one; `unix:///path` and `unix://@name` have none. */
-  readonly bind: { readonly address: string; readonly port: number };
+  /** Port 0 picks a free one; `unix:///path` and `unix://@name` have none. `bothFamilies`: `0.0.0.0` and, by the same socket, `::`. */
+  readonly bind: { readonly address: string; readonly port: number; readonly bothFamilies?: true };
   /** The Gateway's or Sidecar's own port number, when this listener comes from one; key of the ready file's `ports`. */
   readonly declaredPort?: number;
   /** Plain HTTP/1.1, where no chain below takes the connection: without interception, and on plain HTTP servers. */

@@ -20,6 +20,8 @@ export interface Bootstrap {
   readonly rootNamespace: string;
   /** IP address of the capture listeners, and of the health and metrics servers. */
   readonly bind: string;
+  /** No address was given, and the machine has some of both families. */
+  readonly bothFamilies?: true;
   readonly ports: PortPlan;
   /** A Gateway's or Sidecar's declared port to the port bound in its place; 0 picks a free one. */
   readonly portMap: Readonly<Record<number, number>>;
@@ -97,7 +99,7 @@ export const RUN_FLAGS: readonly RunFlag[] = [
   { name: 'cluster-domain', value: 'DOMAIN', default: 'cluster.local', help: 'DNS suffix of services' },
   { name: 'trust-domain', value: 'DOMAIN', default: 'cluster.local', help: 'trust domain of identities' },
   { name: 'root-namespace', value: 'NAME', default: 'istio-system', help: 'namespace of mesh-wide resources' },
-  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics; the default is :: where this machine has an IPv6 address, which takes connections of both families' },
+  { name: 'bind', value: 'ADDR', default: '0.0.0.0', help: 'address of the capture listeners, health and metrics; without it :: as well, where this machine has an IPv6 address' },
   { name: 'outbound-port', value: 'PORT', default: String(OUTBOUND_CAPTURE_PORT), help: 'outbound capture; 0 picks a free port, off disables' },
   { name: 'inbound-port', value: 'PORT', default: String(INBOUND_CAPTURE_PORT), help: 'inbound capture' },
   { name: 'admin-port', value: 'PORT', default: String(ADMIN_PORT), help: 'admin, loopback only' },
@@ -118,13 +120,13 @@ export const RUN_FLAGS: readonly RunFlag[] = [
 ];
 
 /** `argv` is what follows `run`. */
-export function parseRunOptions(argv: readonly string[], env: Environment, readText: ReadText, everyAddress = '0.0.0.0'): Bootstrap | UsageError {
+export function parseRunOptions(argv: readonly string[], env: Environment, readText: ReadText, hasIPv6 = false): Bootstrap | UsageError {
   const flags = parseFlags(argv, RUN_FLAGS);
   if (!flags.ok) return flags;
   const word = flags.positionals[0];
   if (word !== undefined) return usageError(`unexpected argument '${word}', did you mean --config ${word}?`);
   const reader = new OptionReader(flags, env);
-  const bootstrap = readBootstrap(reader, env, { readText, everyAddress });
+  const bootstrap = readBootstrap(reader, env, { readText, hasIPv6 });
   return reader.error === undefined ? bootstrap : usageError(reader.error);
 }
 
@@ -134,10 +136,11 @@ export function isUsageError(value: Bootstrap | UsageError): value is UsageError
 
 interface Machine {
   readonly readText: ReadText;
-  readonly everyAddress: string;
+  /** It has an IPv6 address that others may use. */
+  readonly hasIPv6: boolean;
 }
 
-function readBootstrap(reader: OptionReader, env: Environment, { readText, everyAddress }: Machine): Bootstrap {
+function readBootstrap(reader: OptionReader, env: Environment, { readText, hasIPv6 }: Machine): Bootstrap {
   const certs = reader.text('certs');
   const readyFile = reader.text('ready-file');
   const bootstrap: Bootstrap = {
@@ -147,7 +150,8 @@ function readBootstrap(reader: OptionReader, env: Environment, { readText, every
     clusterDomain: reader.parsed('cluster-domain', 'cluster.local', parseName),
     trustDomain: reader.parsed('trust-domain', 'cluster.local', parseName),
     rootNamespace: reader.parsed('root-namespace', 'istio-system', parseName),
-    bind: reader.parsed('bind', everyAddress, parseAddress),
+    bind: reader.parsed('bind', '0.0.0.0', parseAddress),
+    ...(hasIPv6 && reader.given('bind') === undefined && { bothFamilies: true as const }),
     ports: readPorts(reader),
     portMap: readPortMap(reader),
     concurrency: reader.parsed('concurrency', 1, parseInteger(0, 1024)),

@@ -7,7 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import type { DataPlane, DataPlaneDeps } from '../server/data-plane.ts';
 import { Lifecycle } from '../server/lifecycle.ts';
 import { startLoading } from '../server/loading.ts';
-import { everyAddress } from '../server/own-addresses.ts';
+import { hasIPv6 } from '../server/own-addresses.ts';
 import type { Server } from '../server/server.ts';
 import { onSignals } from '../server/signals.ts';
 import { WORKER_VARIABLE } from '../server/worker-messages.ts';
@@ -17,7 +17,7 @@ import { isUsageError, parseRunOptions, type Bootstrap } from './options.ts';
 /** Resolves when the proxy has ended after SIGTERM, SIGINT or an admin request (0), or could not start (1). */
 export async function runProxy(argv: readonly string[], context: CommandContext): Promise<ExitCode> {
   if (context.env[WORKER_VARIABLE] !== undefined && process.send !== undefined) return (await import('../server/worker.ts')).runWorker();
-  const bootstrap = parseRunOptions(argv, context.env, readText, everyAddress());
+  const bootstrap = parseRunOptions(argv, context.env, readText, hasIPv6());
   if (isUsageError(bootstrap)) {
     context.stderr(`outrider run: ${bootstrap.message}\n(outrider run --help lists the options)\n`);
     return 2;

@@ -41,7 +41,8 @@ export class Acceptor {
   }
 
   get boundAddress(): string {
-    return (this.#server.address() as AddressInfo | null)?.address ?? this.config.bind.address;
+    const { address, bothFamilies } = this.config.bind;
+    return bothFamilies === true ? address : ((this.#server.address() as AddressInfo | null)?.address ?? address);
   }
 
   /** Binds; a unix socket that nobody listens on any more is replaced. Rejects with the bind error, which names address and port. */
@@ -56,8 +57,8 @@ export class Acceptor {
   }
 
   #bind(): Promise<void> {
-    const { address, port } = this.config.bind;
-    const where = isUnixAddress(address) ? { path: unixPath(address) } : { host: address, port };
+    const { address, port, bothFamilies } = this.config.bind;
+    const where = isUnixAddress(address) ? { path: unixPath(address) } : { host: bothFamilies === true ? '::' : address, port };
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ ...where, backlog: BACKLOG }, () => {

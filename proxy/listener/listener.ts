@@ -86,7 +86,7 @@ export class Listener implements ConnectionOwner {
       routingTo: (destination) => this.#routingTo(destination),
     });
     this.clock = deps.clock;
-    this.#family = config.bind.address.includes(':') ? 6 : 4;
+    this.#family = config.bind.bothFamilies === true || config.bind.address.includes(':') ? 6 : 4;
     this.#deps = deps;
     this.#chainDeps = { listener: config, runtime: deps.runtime, http: deps.http, stats: this.http.stats, terminate: deps.terminate };
     this.#sentences = new TokenBucket(SENTENCES_AT_ONCE, SENTENCES_PER_SECOND, deps.clock.now());

@@ -1,4 +1,4 @@
-/** The addresses of this machine: which of them are its own, and which one stands for them all. */
+/** The addresses of this machine: which of them are its own, and of which families they are. */
 
 import { networkInterfaces } from 'node:os';
 
@@ -7,13 +7,10 @@ export interface OwnAddresses {
   has(address: string): boolean;
 }
 
-/**
- * `::` where there is an IPv6 address that others may use: interception redirects connections of both families, and such a
- * socket takes both. Else `0.0.0.0`, which needs no IPv6 in the kernel.
- */
-export function everyAddress(interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): '0.0.0.0' | '::' {
+/** True where there is an IPv6 address that others may use: interception then redirects connections of both families. */
+export function hasIPv6(interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): boolean {
   const addresses = Object.values(interfaces).flatMap((ofDevice) => ofDevice ?? []);
-  return addresses.some((address) => address.family === 'IPv6' && !address.internal && address.scopeid === 0) ? '::' : '0.0.0.0';
+  return addresses.some((address) => address.family === 'IPv6' && !address.internal && address.scopeid === 0);
 }
 
 export function createOwnAddresses(): OwnAddresses {

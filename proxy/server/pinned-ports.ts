@@ -32,8 +32,9 @@ export class PinnedPorts {
   }
 
   async #pinOne(listener: ListenerConfig): Promise<ListenerConfig> {
-    const key = `${listener.name} ${listener.bind.address}`;
-    const port = this.#ports.get(key) ?? (await freePort(listener.bind.address));
+    const { address, bothFamilies } = listener.bind;
+    const key = `${listener.name} ${address}`;
+    const port = this.#ports.get(key) ?? (await freePort(bothFamilies === true ? '::' : address));
     this.#ports.set(key, port);
     return { ...listener, bind: { ...listener.bind, port } };
   }

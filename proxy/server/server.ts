@@ -51,7 +51,7 @@ export class Server {
       onApplied: () => this.#announce(),
     });
     this.#view = this.#createView();
-    this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bind, view: this.#view, telemetry: telemetryOf(dataPlane), appProbes: this.#appProbes() });
+    this.#sideServers = new SideServers({ plan: bootstrap.ports, bind: bootstrap.bothFamilies === true ? '::' : bootstrap.bind, view: this.#view, telemetry: telemetryOf(dataPlane), appProbes: this.#appProbes() });
   }
 
   /**

@@ -83,8 +83,8 @@ function identityOf(snapshot: Snapshot, { identity }: Bootstrap): NodeIdentity |
 }
 
 function nodeOptions(identity: NodeIdentity, bootstrap: Bootstrap): NodeOptions {
-  const { mode, clusterDomain, trustDomain, rootNamespace, bind, ports, portMap, certs } = bootstrap;
-  const capture = { bindAddress: bind, outboundPort: ports.outbound, inboundPort: ports.inbound, portMap, hasIdentity: certs !== undefined };
+  const { mode, clusterDomain, trustDomain, rootNamespace, bind, bothFamilies = false, ports, portMap, certs } = bootstrap;
+  const capture = { bindAddress: bind, bothFamilies, outboundPort: ports.outbound, inboundPort: ports.inbound, portMap, hasIdentity: certs !== undefined };
   return { ...identity, mode, clusterDomain, trustDomain, rootNamespace, ...capture };
 }
 

@@ -35,13 +35,10 @@ t.test('defaults', (t) => {
   t.end();
 });
 
-t.test('every address is the machine\'s to say, unless one is given', (t) => {
-  const bindOf = (argv: readonly string[]): string | undefined => {
-    const parsed = parseRunOptions(argv, {}, () => undefined, '::');
-    return isUsageError(parsed) ? undefined : parsed.bind;
-  };
-  t.equal(bindOf(REQUIRED), '::');
-  t.equal(bindOf([...REQUIRED, '--bind', '0.0.0.0']), '0.0.0.0');
+t.test('every address is of both families where the machine has both, unless one is given', (t) => {
+  const onMachine = (argv: readonly string[]): unknown => parseRunOptions(argv, {}, () => undefined, true);
+  t.same(onMachine(REQUIRED), { ...DEFAULTS, bothFamilies: true });
+  t.same(onMachine([...REQUIRED, '--bind', '0.0.0.0']), DEFAULTS);
   t.end();
 });
 
