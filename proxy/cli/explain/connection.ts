@@ -28,14 +28,14 @@ export interface ChosenConnection {
 }
 
 const NEVER = (): boolean => false;
+const REQUEST: Detected = { transport: 'plain', serverName: undefined, protocols: ['http/1.1'] };
 
 /** A sidecar's requests come by its capture port, which is plain HTTP; its connections are taken on their way. */
 export function chooseConnection(asked: AskedRequest, at: ListenerConfig, { config, snapshot }: { readonly config: RuntimeConfig; readonly snapshot: Snapshot }): ChosenConnection {
-  const isIntercepted = at.direction !== 'gateway' && asked.head.scheme === 'tcp';
-  const { listener, destination } = isIntercepted ? intercept(asked.host, asked.connectPort, at, config, snapshot) : { listener: at, destination: at.bind };
+  const detected = firstBytes(asked);
+  const { listener, destination, isIntercepted } = whereTaken(asked, at, detected, { config, snapshot });
   const hasChains = listener.chains !== undefined || listener.defaultChain !== undefined;
   if (!hasChains || (at.direction !== 'gateway' && !isIntercepted)) return { explained: undefined, listener, isSecure: false, isMisdirected: NEVER };
-  const detected = firstBytes(asked);
   const chain = matchChain(listener, destination, detected);
   const explained = explainConnection(chain, detected, config);
   const plain = { explained, listener, isSecure: false, isMisdirected: NEVER };
@@ -45,6 +45,29 @@ export function chooseConnection(asked: AskedRequest, at: ListenerConfig, { conf
   if (network.kind === 'close') return { ...plain, end: refused(network.flag ?? '-', network.reason) };
   if (network.kind === 'tcp') return { ...plain, end: { kind: 'tcp', route: network.route } };
   return { ...plain, listener: { ...listener, routing: network.routing, http: network.http }, isSecure: chain.tls !== undefined, isMisdirected: belongsElsewhere(listener, chain) };
+}
+
+interface Taken {
+  readonly listener: ListenerConfig;
+  readonly destination: Destination;
+  /** Beside an application: on its way to an address, and not as a request of an HTTP proxy's client. */
+  readonly isIntercepted: boolean;
+}
+
+/** A request for https is a TLS connection, except where its port is declared as HTTP: there it is asked what such a request would meet. */
+function whereTaken(asked: AskedRequest, at: ListenerConfig, detected: Detected, { config, snapshot }: { readonly config: RuntimeConfig; readonly snapshot: Snapshot }): Taken {
+  const direct = { listener: at, destination: at.bind, isIntercepted: false };
+  const { scheme } = asked.head;
+  if (at.direction === 'gateway' || scheme === 'http') return direct;
+  const taken = { ...intercept(asked.host, asked.connectPort, at, config, snapshot), isIntercepted: true };
+  if (scheme === 'tcp') return taken;
+  return taken.listener !== at && !readsRequests(taken.listener, taken.destination, detected) ? taken : direct;
+}
+
+/** HTTP is what its port is declared for, and no chain is there for TLS: it would be passed on unread, as what nobody declared. */
+function readsRequests({ chains, defaultChain, ...listener }: ListenerConfig, destination: Destination, detected: Detected): boolean {
+  const declared = { ...listener, ...(chains !== undefined && { chains }) };
+  return matchChain(declared, destination, detected) === undefined && matchChain(declared, destination, REQUEST)?.network.kind === 'http';
 }
 
 /** An address is never a server name (RFC 6066 section 3); those of Istio's form are asked for by sidecars. */

@@ -69,7 +69,12 @@ t.test('at a gateway', async (t) => {
 t.test('connections of an application', async (t) => {
   const [db, slices] = [service('db', { port: 5432, portName: 'tcp', workloads: [{ port: 9083 }] }), service('web', { workloads: [{ port: 9081 }] })];
   const withAddress = db.map((resource) => (resource.kind === 'Service' ? { ...resource, spec: { ...(resource.spec as object), clusterIP: '10.1.1.1' } } : resource));
-  const file = join(t.testdir({ 'mesh.yaml': renderResources([...withAddress, ...slices, virtualService('db', { tcp: [{ match: [{ port: 5432 }], route: [to('db')] }] })]) }), 'mesh.yaml');
+  const outside = [
+    istio('ServiceEntry', 'outside', { hosts: ['outside.example'], addresses: ['10.1.1.9'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }, { number: 443, name: 'tls', protocol: 'TLS' }], resolution: 'STATIC', endpoints: [{ address: '127.0.0.2' }] }),
+    istio('ServiceEntry', 'named', { hosts: ['named.example'], ports: [{ number: 8443, name: 'tls', protocol: 'TLS' }], resolution: 'DNS' }),
+    virtualService('outside', { hosts: ['outside.example'], tls: [{ match: [{ port: 443, sniHosts: ['outside.example'] }], route: [{ destination: { host: 'outside.example', port: { number: 443 } } }] }] }),
+  ];
+  const file = join(t.testdir({ 'mesh.yaml': renderResources([...withAddress, ...slices, ...outside, virtualService('db', { tcp: [{ match: [{ port: 5432 }], route: [to('db')] }] })]) }), 'mesh.yaml');
   const ask = async (url: string): Promise<Explanation> => {
     let stdout = '';
     const code = await runExplain(['--config', file, '--labels', 'app=client', 'GET', url, '--json'], { env: {}, stdout: (text) => void (stdout += text), stderr: () => {} });
@@ -80,4 +85,9 @@ t.test('connections of an application', async (t) => {
   for (const url of ['tcp://10.1.1.1:5432', 'tcp://db:5432', 'tcp://db.default:5432', 'tcp://db.default.svc.cluster.local:5432']) t.match(await ask(url), routed, url);
   t.match(await ask('tcp://192.0.2.1:6379'), { listener: { name: 'virtualOutbound' }, destinations: [{ cluster: 'PassthroughCluster', endpoints: ['192.0.2.1:6379'] }] });
   t.match(await ask('tcp://192.0.2.1:15001'), { response: { status: 0, flag: 'UH', details: /own/ } }, 'a loop');
+
+  const overTls = { connection: { transport: 'tls', serverName: 'outside.example', tls: null }, virtualService: 'default/outside', destinations: [{ cluster: 'outbound|443||outside.example' }], response: null };
+  t.match(await ask('https://outside.example/x'), overTls, 'https is TLS to port 443, not a request to the only HTTP port');
+  t.match(await ask('https://named.example:8443/'), { listener: { name: '0.0.0.0_8443' }, connection: { transport: 'tls' }, destinations: [{ cluster: 'outbound|8443||named.example' }] });
+  t.match(await ask('https://web:9080/'), { routeTable: '9080', destinations: [{ cluster: 'outbound|9080||web.default.svc.cluster.local' }] }, 'a port of HTTP is asked about requests');
 });
