@@ -10,8 +10,11 @@ import { NO_TLS } from './cluster-tls.ts';
 import type { CompileContext } from './context.ts';
 import { clusterRoute, httpNetwork, sidecarHttp, tcpNetwork } from './filter-chains.ts';
 import { inboundChains } from './inbound-chains.ts';
+import type { InboundTarget } from './inbound-chains.ts';
 import { inboundTls } from './mesh-tls.ts';
 import { inboundCluster, listenerName } from './names.ts';
+import type { NodeOptions } from './node.ts';
+import type { PeerMode } from './peer-authentication.ts';
 import { MATCH_ALL } from './route-match.ts';
 import type { Protocol } from './protocol.ts';
 import { isDeclaredHttp } from './protocol.ts';
@@ -41,10 +44,16 @@ export function serviceChains(service: InboundService, context: CompileContext, 
   const tcp = tcpNetwork(clusterRoute(cluster.name, { port: cluster.port, ...(idleTimeoutMs !== undefined && { idleTimeoutMs }), ...written }));
   const http = table === undefined ? tcp : httpNetwork(table.name, port, sidecarHttp(mesh));
   const target = { name: listenerName('0.0.0.0', port), ...(ofPort && { destinationPort: port }), speaks: speaks(protocol), http, tcp, ...(ownTls !== undefined && { ownTls }), ...written };
-  return inboundChains(target, peerAuthentications.modeOf(node, port), inboundTls(node.trustDomain, mesh));
+  const { mode } = peerAuthentications.modeOf(node, port);
+  return inboundChains(target, { mode: isHeardAtOnce(mode, target.speaks, node) ? 'DISABLE' : mode }, inboundTls(node.trustDomain, mesh));
 }
 
-function speaks(protocol: Protocol): 'HTTP' | 'TCP' | 'AUTO' {
+/** Without a certificate there is no mutual TLS to wait for, and a server of a declared port may be the one that speaks first. */
+function isHeardAtOnce(mode: PeerMode['mode'], speaks: InboundTarget['speaks'], { hasIdentity }: NodeOptions): boolean {
+  return mode === 'PERMISSIVE' && speaks === 'TCP' && hasIdentity !== true;
+}
+
+function speaks(protocol: Protocol): InboundTarget['speaks'] {
   if (protocol === 'AUTO') return 'AUTO';
   return isDeclaredHttp(protocol) ? 'HTTP' : 'TCP';
 }

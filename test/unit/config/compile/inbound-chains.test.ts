@@ -10,11 +10,11 @@ const own = (ports: readonly Record<string, unknown>[]) => kube('own', { selecto
 const peer = (name: string, spec: Record<string, unknown>, namespace = 'default') => ({ apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name, namespace }, spec });
 const mode = (value: string) => ({ mtls: { mode: value } });
 const selecting = { selector: { matchLabels: { app: 'client' } } };
-const capture = (resources: Resources, node: Parameters<typeof compiled>[1] = {}) => compiled(resources, node).listeners.find(({ name }) => name === 'virtualInbound');
+const capture = (resources: Resources, node: Parameters<typeof compiled>[1] = {}) => compiled(resources, { hasIdentity: true, ...node }).listeners.find(({ name }) => name === 'virtualInbound');
 
 /** Chains of one local port. */
-function portChains(resources: Resources, port: number): readonly string[] {
-  return chainsOf(capture(resources)).filter((text) => text.startsWith(`:${port} `)).map((text) => text.slice(`:${port} `.length));
+function portChains(resources: Resources, port: number, node: Parameters<typeof compiled>[1] = {}): readonly string[] {
+  return chainsOf(capture(resources, node)).filter((text) => text.startsWith(`:${port} `)).map((text) => text.slice(`:${port} `.length));
 }
 
 const ANY = 'istio-peer-exchange,istio,istio-http/1.0,istio-http/1.1,istio-h2';
@@ -46,6 +46,9 @@ t.test('by mode and by what is spoken', async (t) => {
     }
     t.strictSame(portChains([own([PORTS[protocol as keyof typeof PORTS]])], 80), modes['PERMISSIVE'], `${protocol} by default`);
   }
+  const without = { hasIdentity: false };
+  for (const port of [PORTS.TCP, PORTS.TLS]) t.strictSame(portChains([own([port])], 80, without), [`→ ${tcp}`], `${port.name} without an identity: a server that speaks first is not kept waiting for a ClientHello`);
+  t.strictSame(portChains([own([PORTS.TCP]), peer('p', mode('STRICT'))], 80, without), tcpChains['STRICT'], 'STRICT refuses plain text all the same');
 });
 
 t.test('every port that no service has, and the proxy\'s own', async (t) => {
