@@ -185,17 +185,23 @@ function bindProblem(file: string, error: unknown): Problem {
 }
 
 function renderDelta(delta: RuntimeDelta): string {
-  const { clusters, routeTables } = delta;
+  const { clusters, routeTables, secrets, virtualListeners } = delta;
   const virtualHosts = routeTables.changed.reduce((sum, table) => sum + table.changed.length + table.removed.length, 0);
   const parts = [
     delta.listeners === undefined ? '' : 'listeners',
-    counted(clusters.changed.length + clusters.removed.length, 'cluster'),
+    counted(partsChanged(virtualListeners), 'virtual listener'),
+    counted(partsChanged(secrets), 'secret'),
+    counted(partsChanged(clusters), 'cluster'),
     counted(virtualHosts, 'virtual host'),
     counted(routeTables.removed.length, 'route table'),
     delta.telemetry === undefined ? '' : 'telemetry',
     delta.node === undefined ? '' : 'node',
   ].filter((part) => part !== '');
   return `version ${delta.version}, changed: ${parts.join(', ')}`;
+}
+
+function partsChanged(delta: { readonly changed: readonly unknown[]; readonly removed: readonly unknown[] } | undefined): number {
+  return delta === undefined ? 0 : delta.changed.length + delta.removed.length;
 }
 
 function counted(count: number, what: string): string {

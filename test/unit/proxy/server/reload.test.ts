@@ -108,6 +108,16 @@ t.test('a bad snapshot keeps the last good one, and is forgotten once it is good
   t.same(applied, []);
 });
 
+t.test('the line of a reload names all that has changed', async (t) => {
+  const { compiler, reloader, lines } = setUp();
+  const reload = reloader.reload('files changed');
+  const secrets = { changed: [], removed: ['kubernetes://default/a', 'kubernetes://default/b'] };
+  const nothing = { changed: [], removed: [] };
+  compiler.answer({ kind: 'changed', delta: { ...delta('v1', 'v2'), clusters: nothing, secrets, virtualListeners: { changed: [], removed: ['0.0.0.0_80'] } }, problems: [] });
+  await reload;
+  t.equal(lines.at(-1), 'info reload (files changed): version v2, changed: 1 virtual listener, 2 secrets in 0 ms');
+});
+
 t.test('a listener that cannot be bound rejects the reload', async (t) => {
   const { target, compiler, reloader, lines } = setUp();
   target.failure = new Error('listener 0.0.0.0_8080: cannot bind 0.0.0.0:8080: address in use');
