@@ -1,7 +1,7 @@
 /** `outrider certs`: a local mesh CA and certificates for workloads and gateways, in the files that `--certs` reads. */
 
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createAuthority, issueCertificate, type CertificatePair, type KeyType } from '../identity/local-ca.ts';
 import { readAuthority } from './certs-authority.ts';
 import { parseCertificateIdentity, type CertificateIdentity } from './certs-identity.ts';
@@ -86,14 +86,14 @@ function parseLifetime(days: string | undefined, ttl: string | undefined): numbe
 }
 
 async function issueAll({ out, trustDomain, identities, keyType, lifetimeMs }: Order, now: number): Promise<readonly Issued[]> {
-  mkdirSync(out, { recursive: true });
+  makeFolder(out);
   const authority = await authorityIn(out, trustDomain, keyType, now);
   const notAfter = new Date(Math.min(now + lifetimeMs, authority.validToMs));
   const issued: Issued[] = [];
   for (const { name, folder, subject, uris, dns, ips } of identities) {
     const pair = await issueCertificate(authority.pair, { keyType, notBefore: new Date(now - BACKDATE_MS), notAfter, subject, uris, dns, ips });
     const directory = join(out, folder);
-    mkdirSync(directory, { recursive: true });
+    makeFolder(directory);
     writeWhole(join(directory, 'root-cert.pem'), authority.pair.certificateChain, 0o644);
     writeWhole(join(directory, 'key.pem'), pair.privateKey, 0o600);
     writeWhole(join(directory, 'cert-chain.pem'), pair.certificateChain, 0o644);
@@ -113,6 +113,22 @@ async function authorityIn(out: string, trustDomain: string, keyType: KeyType, n
   writeWhole(keyPath, pair.privateKey, 0o600);
   writeWhole(certificatePath, pair.certificateChain, 0o644);
   return { pair, validToMs: notAfter.getTime() };
+}
+
+/** With its parents. Node's own `recursive` never returns where a file system says ENOENT to new folders, as /proc does. */
+function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another call may have made it meanwhile.
+    if (!isFolder(path)) throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** By rename: whoever watches never reads half a file. */

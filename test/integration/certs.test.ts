@@ -95,6 +95,7 @@ t.test('mistakes are told', async (t) => {
   writeFileSync(file, '');
   const { code, stderr } = await inProcess(['--out', file, 'a/b']);
   t.equal(code, 1);
+  if (process.platform === 'linux') t.equal((await inProcess(['--out', '/proc/nowhere/certs', 'a/b'])).code, 1, 'a file system that makes no folders');
   t.match(stderr, /EEXIST|ENOTDIR/);
 });
 
