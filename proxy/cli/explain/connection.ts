@@ -65,9 +65,8 @@ function whereTaken(asked: AskedRequest, at: ListenerConfig, detected: Detected,
 }
 
 /** HTTP is what its port is declared for, and no chain is there for TLS: it would be passed on unread, as what nobody declared. */
-function readsRequests({ chains, defaultChain, ...listener }: ListenerConfig, destination: Destination, detected: Detected): boolean {
-  const declared = { ...listener, ...(chains !== undefined && { chains }) };
-  return matchChain(declared, destination, detected) === undefined && matchChain(declared, destination, REQUEST)?.network.kind === 'http';
+function readsRequests({ chains = [] }: ListenerConfig, destination: Destination, detected: Detected): boolean {
+  return matchChain({ chains }, destination, detected) === undefined && matchChain({ chains }, destination, REQUEST)?.network.kind === 'http';
 }
 
 /** An address is never a server name (RFC 6066 section 3); those of Istio's form are asked for by sidecars. */
@@ -76,7 +75,7 @@ function firstBytes({ head, serverName }: AskedRequest): Detected {
   return { transport: 'plain', serverName: undefined, protocols: head.scheme === 'tcp' ? [] : ['http/1.1'] };
 }
 
-function matchChain({ chains = [], defaultChain }: ListenerConfig, destination: Destination, detected: Detected): FilterChainConfig | undefined {
+function matchChain({ chains = [], defaultChain }: Pick<ListenerConfig, 'chains' | 'defaultChain'>, destination: Destination, detected: Detected): FilterChainConfig | undefined {
   const matcher = new FilterChainMatcher<FilterChainConfig>();
   for (const chain of chains) matcher.add(chain.match, chain, chain.tls !== undefined);
   return matcher.candidates(destination)?.match(detected) ?? defaultChain;
