@@ -1,17 +1,49 @@
-/** Requests that reach the inbound capture listener without interception: plain HTTP, by the port they name. */
+/** Requests that reach the inbound capture listener without interception: by the port they name, in plain text or over mutual TLS. */
 
+import type { FilterChainConfig } from '../runtime/filter-chain.ts';
 import type { ListenerConfig, RoutingConfig } from '../runtime/listener.ts';
 import type { RouteTableConfig } from '../runtime/route.ts';
 import type { CompileContext } from './context.ts';
+import { MATCH_EVERYTHING, sidecarHttp } from './filter-chains.ts';
 import type { InboundService } from './local-application.ts';
+import { inboundTls } from './mesh-tls.ts';
 import { MATCH_ALL } from './route-match.ts';
 
 /** Answers what came in plain text for a port that requires mutual TLS. */
 const TLS_REQUIRED_TABLE = 'inbound|mtls-required';
 
+export interface InboundTables {
+  readonly services: readonly InboundService[];
+  /** Leads to ports that nobody declared. */
+  readonly passthrough: RouteTableConfig;
+}
+
+/** In plain text. */
+export function inboundRouting(tables: InboundTables, context: CompileContext): RoutingConfig {
+  const { node, peerAuthentications } = context;
+  return routingByPort(tables, context, (port) => peerAuthentications.modeOf(node, port).mode === 'STRICT');
+}
+
+/**
+ * What came to the listener's own address: over TLS the client shows a certificate of the mesh, whatever the port asks for;
+ * anything else is plain HTTP. Undefined where the workload has no certificate, or takes no mutual TLS.
+ */
+export function directChains(tables: InboundTables, context: CompileContext): ListenerConfig['direct'] {
+  const { node, mesh, peerAuthentications } = context;
+  if (node.hasIdentity !== true || peerAuthentications.modeOf(node).mode === 'DISABLE') return undefined;
+  const http = sidecarHttp(mesh);
+  const secure: FilterChainConfig = {
+    name: 'virtualInbound-direct-mtls',
+    match: { transport: 'tls' },
+    tls: inboundTls(node.trustDomain, mesh).http,
+    network: { kind: 'http', routing: routingByPort(tables, context, () => false), http },
+  };
+  const plain: FilterChainConfig = { name: 'virtualInbound-direct', match: MATCH_EVERYTHING, network: { kind: 'http', routing: inboundRouting(tables, context), http } };
+  return { chains: [secure], defaultChain: plain };
+}
+
 /** Without interception nobody knows which port was meant; where there is only one there is nothing to choose. */
-export function inboundRouting({ services, passthrough }: { readonly services: readonly InboundService[]; readonly passthrough: RouteTableConfig }, { node, peerAuthentications }: CompileContext): RoutingConfig {
-  const isStrict = (port?: number): boolean => peerAuthentications.modeOf(node, port).mode === 'STRICT';
+function routingByPort({ services, passthrough }: InboundTables, { node, peerAuthentications }: CompileContext, isStrict: (port?: number) => boolean): RoutingConfig {
   const routed = services.flatMap(({ ports, table }) => (table === undefined ? [] : [{ ports, table: isStrict(ports[0]) ? TLS_REQUIRED_TABLE : table.name }]));
   const tables: Record<string, string> = {};
   // A local port wins over a service port of the same number: that is where the application listens.

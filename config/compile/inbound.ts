@@ -3,14 +3,13 @@
 import { originOf } from '../load/types.ts';
 import type { FilterChainConfig } from '../runtime/filter-chain.ts';
 import type { ListenerConfig } from '../runtime/listener.ts';
-import type { RouteTableConfig } from '../runtime/route.ts';
 import { fixedCluster } from './clusters.ts';
 import type { CompileContext, ConfigParts } from './context.ts';
 import { clusterRoute, httpNetwork, loopChain, sidecarHttp, tcpNetwork } from './filter-chains.ts';
 import { inboundChains } from './inbound-chains.ts';
 import type { InboundPort } from './inbound-ports.ts';
 import { inboundPorts } from './inbound-ports.ts';
-import { inboundRouting, tlsRequiredTable } from './inbound-routing.ts';
+import { directChains, inboundRouting, tlsRequiredTable, type InboundTables } from './inbound-routing.ts';
 import { ingressServices } from './ingress.ts';
 import { captureListener } from './listeners.ts';
 import type { InboundService } from './local-application.ts';
@@ -62,17 +61,12 @@ function keepsAddress({ inboundPolicy }: MeshSettings): boolean {
   return inboundPolicy === 'PASSTHROUGH';
 }
 
-interface InboundContent {
-  readonly services: readonly InboundService[];
-  /** Leads to ports that nobody declared. */
-  readonly passthrough: RouteTableConfig;
-}
-
-function inboundCapture(port: number, content: InboundContent, context: CompileContext): ListenerConfig {
+function inboundCapture(port: number, content: InboundTables, context: CompileContext): ListenerConfig {
   const { mesh } = context;
   const chains = [...loopChains(context), ...content.services.flatMap((service) => serviceChains(service, context)), ...passthroughChains(content, context)];
   const timeout = mesh.detectionTimeoutMs === 0 ? {} : { detectionTimeoutMs: mesh.detectionTimeoutMs };
-  return captureListener({ name: 'virtualInbound', port, routing: inboundRouting(content, context), chains, ...timeout }, context);
+  const direct = directChains(content, context);
+  return captureListener({ name: 'virtualInbound', port, routing: inboundRouting(content, context), chains, ...(direct !== undefined && { direct }), ...timeout }, context);
 }
 
 /** Connections on their way to the proxy's own ports would come back for ever. */
@@ -82,7 +76,7 @@ function loopChains({ node }: CompileContext): readonly FilterChainConfig[] {
 }
 
 /** Ports that no service has go to the application as they are: with the workload's mode, or with their own. */
-function passthroughChains({ services, passthrough }: InboundContent, context: CompileContext): readonly FilterChainConfig[] {
+function passthroughChains({ services, passthrough }: InboundTables, context: CompileContext): readonly FilterChainConfig[] {
   const { node, mesh, peerAuthentications } = context;
   const served = new Set(services.map(({ ports: [local] }) => local));
   const http = httpNetwork(passthrough.name, 80, sidecarHttp(mesh));

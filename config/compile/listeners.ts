@@ -6,7 +6,7 @@ import type { CompileContext } from './context.ts';
 import { sidecarHttp } from './filter-chains.ts';
 import { listenerName } from './names.ts';
 
-export interface CaptureListener extends Pick<ListenerConfig, 'routing' | 'chains' | 'defaultChain' | 'detectionTimeoutMs'> {
+export interface CaptureListener extends Pick<ListenerConfig, 'routing' | 'chains' | 'defaultChain' | 'direct' | 'detectionTimeoutMs'> {
   readonly name: 'virtualOutbound' | 'virtualInbound';
   readonly port: number;
 }

@@ -27,6 +27,11 @@ export interface ListenerConfig {
   readonly chains?: readonly FilterChainConfig[];
   /** Takes what no chain matches; absent: closed, counted as no_filter_chain_match. */
   readonly defaultChain?: FilterChainConfig;
+  /**
+   * Capture listener: for what came to its own address, where interception does not refuse that. Absent: plain HTTP by `routing`.
+   * A workload with a certificate speaks mutual TLS there as well, so that a mesh works without interception.
+   */
+  readonly direct?: { readonly chains: readonly FilterChainConfig[]; readonly defaultChain: FilterChainConfig };
   /** Capture listener: ask the kernel where a redirected connection was going, and hand it to the virtual listener of that address first. */
   readonly usesOriginalDestination?: boolean;
   /** Connections begin with a PROXY protocol header, version 1 or 2. */

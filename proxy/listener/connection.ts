@@ -36,7 +36,7 @@ export interface ConnectionOwner {
   /** Serves plain HTTP where there are no chains. */
   readonly http: HttpListener;
   /** Undefined: there are no chains, everything is plain HTTP. */
-  chainsFor(destination: () => Destination): ChainChoice | undefined;
+  chainsFor(destination: () => Destination, isRedirected: boolean): ChainChoice | undefined;
   onDetected(facts: ConnectionFacts, detected: Detected): void;
   onRefused(facts: ConnectionFacts, refusal: Refusal): void;
   /** It is counted no more, or by HTTP. */
@@ -165,7 +165,7 @@ export class Connection {
   }
 
   #chooseChains(): void {
-    const choice = this.#owner.chainsFor(() => this.#destination());
+    const choice = this.#owner.chainsFor(() => this.#destination(), this.#original !== undefined);
     this.#choice = choice;
     if (choice === undefined) {
       this.#serveHttp(this.#owner.http, this.#facts(undefined, undefined, undefined), this.#socket);

@@ -15,7 +15,7 @@ import type { Runtime } from '../router/runtime.ts';
 import type { ConnectionFacts, Destination } from '../stream/connection-facts.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { ListenerStats } from '../telemetry/stats.ts';
-import { ChainSet, type ChainDeps, type LiveChain } from './chain-set.ts';
+import { ChainSet, type ChainDeps, type ChainsConfig, type LiveChain } from './chain-set.ts';
 import { Connection, readBy, type ChainChoice, type ConnectionOwner } from './connection.ts';
 import type { Detected } from './inspect.ts';
 import { decideInterception, type InterceptionMode } from './interception.ts';
@@ -69,6 +69,8 @@ export class Listener implements ConnectionOwner {
   readonly #deps: ListenerDeps;
   readonly #chainDeps: ChainDeps;
   #chains: ChainChoice | undefined;
+  /** Of a capture listener, for what came to its own address. */
+  #direct: ChainChoice | undefined;
   readonly #virtual: VirtualListeners | undefined;
   /** Connections that are neither HTTP's nor closed. */
   readonly #connections: Set<Connection> = new Set();
@@ -124,15 +126,8 @@ export class Listener implements ConnectionOwner {
   /** A reload: new connections go by it at once, those of chains that are gone or changed drain. */
   apply(config: ListenerConfig): void {
     this.http.config = config;
-    if (config.chains === undefined && config.defaultChain === undefined) {
-      this.#retire(this.#chains?.chains.apply({}) ?? []);
-      this.#chains = undefined;
-      return;
-    }
-    const detectionTimeoutMs = config.detectionTimeoutMs ?? 0;
-    const known = this.#chains?.chains;
-    if (known !== undefined) this.#retire(known.apply(config));
-    this.#chains = { chains: known ?? new ChainSet(this.#chainDeps, config), detectsProtocol: false, detectionTimeoutMs };
+    this.#chains = this.#changed(this.#chains, config, config);
+    this.#direct = this.#changed(this.#direct, config.direct ?? {}, config);
   }
 
   applyVirtual(changed: readonly VirtualListenerConfig[], removed: readonly string[]): void {
@@ -176,7 +171,8 @@ export class Listener implements ConnectionOwner {
 
   // ConnectionOwner
 
-  chainsFor(destination: () => Destination): ChainChoice | undefined {
+  chainsFor(destination: () => Destination, isRedirected: boolean): ChainChoice | undefined {
+    if (!isRedirected && this.config.usesOriginalDestination === true) return this.#direct;
     return this.#virtual?.find(destination()) ?? this.#chains;
   }
 
@@ -219,7 +215,7 @@ export class Listener implements ConnectionOwner {
     const { interception: mode, readOriginalDestination, isCapturePort, onRedirected } = this.#deps;
     const original = mode === 'none' ? undefined : readOriginalDestination?.(socket, this.#family);
     // On a laptop that is every connection.
-    if (original === undefined && mode !== 'redirect' && !this.#redirectSeen) return readBy(this.http.accept(socket));
+    if (original === undefined && mode !== 'redirect' && !this.#redirectSeen) return this.#acceptDirect(socket);
     const decided = decideInterception({
       mode,
       original,
@@ -228,13 +224,17 @@ export class Listener implements ConnectionOwner {
       seen: this.#redirectSeen,
       isOwn: isCapturePort,
     });
-    if (decided.kind === 'direct') return readBy(this.http.accept(socket));
+    if (decided.kind === 'direct') return this.#acceptDirect(socket);
     if (decided.kind !== 'redirected') return this.#refuse(socket, decided.kind === 'loop' ? LOOP : DIRECT_REFUSED);
     if (!this.#redirectSeen) {
       this.#redirectSeen = true;
       onRedirected(this.config);
     }
     return this.#begin(socket, decided.destination);
+  }
+
+  #acceptDirect(socket: Socket): OnRead {
+    return this.#direct === undefined ? readBy(this.http.accept(socket)) : this.#begin(socket, undefined);
   }
 
   /** A CONNECT stands for a redirected connection; HTTP in it stays with the codec that has it. */
@@ -262,6 +262,13 @@ export class Listener implements ConnectionOwner {
     return () => {};
   }
 
+  /** Undefined where there are no chains any more. */
+  #changed(choice: ChainChoice | undefined, chains: ChainsConfig, { detectionTimeoutMs = 0 }: ListenerConfig): ChainChoice | undefined {
+    if (choice !== undefined) this.#retire(choice.chains.apply(chains));
+    if (chains.chains === undefined && chains.defaultChain === undefined) return undefined;
+    return { chains: choice?.chains ?? new ChainSet(this.#chainDeps, chains), detectsProtocol: false, detectionTimeoutMs };
+  }
+
   #retire(chains: readonly LiveChain[]): void {
     if (chains.length === 0) return;
     for (const { http } of chains) {
@@ -279,7 +286,7 @@ export class Listener implements ConnectionOwner {
 
   *#allHttp(): Iterable<HttpListener> {
     yield this.http;
-    for (const { http } of this.#chains?.chains.live() ?? []) if (http !== undefined) yield http;
+    for (const choice of [this.#chains, this.#direct]) for (const { http } of choice?.chains.live() ?? []) if (http !== undefined) yield http;
     for (const { http } of this.#virtual?.chains() ?? []) if (http !== undefined) yield http;
     yield* this.#leaving;
   }
