@@ -89,7 +89,16 @@ class OutboundListenerBuilder {
       for (const port of portsOf(service, egress)) this.#addPort(service, port, entrance);
     }
     this.#addForeignHosts(entrance);
-    if (listener?.port !== undefined) for (const draft of [...this.#drafts.values(), ...this.#boundDrafts.values()]) this.#locked.add(draft);
+    if (listener?.port === undefined) return;
+    if (isUnused(egress, tables)) this.#reportUnusedPort(egress, listener.port.number);
+    for (const draft of [...this.#drafts.values(), ...this.#boundDrafts.values()]) this.#locked.add(draft);
+  }
+
+  #reportUnusedPort({ index }: EgressScope, port: number): void {
+    const { sidecar } = this.#scope;
+    if (sidecar === undefined) return;
+    const place = { source: sidecar.source, path: ['spec', 'egress', index, 'port', 'number'] };
+    this.#context.report(problemAt(place, 'warning', `no service of its hosts has port ${port}, so nothing listens for it`));
   }
 
   build(): OutboundListenerParts {
@@ -221,6 +230,12 @@ class OutboundListenerBuilder {
     if (draft.isHttpOnly) return listener;
     return { ...listener, chains, ...(fallback !== undefined && { defaultChain: fallback }), ...detectionTimeout(this.#context) };
   }
+}
+
+/** Neither a service has the port nor a VirtualService routes on it. */
+function isUnused(egress: EgressScope, tables: EgressTables): boolean {
+  const isRouted = [...tables.values()].some(({ virtualHosts }) => virtualHosts.some(({ virtualService }) => virtualService !== null));
+  return !isRouted && [...egress.services.values()].every((service) => portsOf(service, egress).length === 0);
 }
 
 /** Ports of the service that this entry serves; an entry's own port says what is spoken there. */

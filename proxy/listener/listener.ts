@@ -225,7 +225,8 @@ export class Listener implements ConnectionOwner {
       isOwn: isCapturePort,
     });
     if (decided.kind === 'direct') return this.#acceptDirect(socket);
-    if (decided.kind !== 'redirected') return this.#refuse(socket, decided.kind === 'loop' ? LOOP : DIRECT_REFUSED);
+    if (decided.kind === 'loop') return this.#refuse(socket, LOOP, original);
+    if (decided.kind !== 'redirected') return this.#refuse(socket, DIRECT_REFUSED, undefined);
     if (!this.#redirectSeen) {
       this.#redirectSeen = true;
       onRedirected(this.config);
@@ -257,8 +258,8 @@ export class Listener implements ConnectionOwner {
     return network?.kind === 'http' ? network.routing : undefined;
   }
 
-  #refuse(socket: Socket, refusal: Refusal): OnRead {
-    new Connection(socket, this, undefined).refuse(refusal);
+  #refuse(socket: Socket, refusal: Refusal, original: Destination | undefined): OnRead {
+    new Connection(socket, this, original).refuse(refusal);
     return () => {};
   }
 

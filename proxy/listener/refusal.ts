@@ -26,7 +26,7 @@ export const DIRECT_REFUSED: Refusal = {
   sentence: 'it was made to the capture port itself, which only redirected connections may reach',
 };
 
-export const LOOP: Refusal = { flags: ResponseFlag.NoRoute, details: 'redirect_loop', sentence: 'it was on its way to this proxy itself and would go round for ever' };
+export const LOOP: Refusal = { flags: ResponseFlag.NoRoute, details: 'redirect_loop', sentence: 'it was on its way to a port that proxies capture on, and would go round for ever' };
 
 export function proxyProtocolRefusal(reason: string): Refusal {
   return { flags: ResponseFlag.DownstreamProtocolError, details: 'proxy_protocol_error', sentence: `PROXY protocol: ${reason}` };

@@ -208,3 +208,13 @@ t.test('a reload keeps what did not change', async (t) => {
   const one = compiled([a90, b90]);
   t.same(Object.keys(one.virtualListeners), ['10.0.0.1_90', '10.0.0.2_90'], 'by name');
 });
+
+t.test('a port of a Sidecar that no service has is named', async (t) => {
+  const egress = (number: number, protocol: string) => istio('Sidecar', 'default', { egress: [{ port: { number, name: 'p', protocol }, hosts: ['./*'] }] });
+  const problem = { severity: 'warning', resource: 'Sidecar default/default', path: 'spec.egress[0].port.number' };
+  for (const protocol of ['TCP', 'HTTP']) {
+    const { problems } = compilation([vip('a', '10.0.0.1', [tcp(90)]), egress(99, protocol)]);
+    t.match(problems, [{ ...problem, message: 'no service of its hosts has port 99, so nothing listens for it' }], protocol);
+  }
+  t.strictSame(compilation([vip('a', '10.0.0.1', [tcp(90)]), egress(90, 'TCP')]).problems, []);
+});
