@@ -25,10 +25,9 @@ const maxProblems = 10;
 
 let loaded: typeof yaml | undefined;
 
-/** The library, for this folder only. */
-export type YamlLibrary = typeof yaml;
 export type YamlNode = yaml.Node;
 
+/** The library, for this folder only. */
 export function library(): typeof yaml {
   return (loaded ??= createRequire(import.meta.url)('yaml') as typeof yaml);
 }
