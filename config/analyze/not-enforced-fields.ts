@@ -58,6 +58,7 @@ const loadBalancerFields: readonly UnenforcedField[] = [
 const policyFields: readonly UnenforcedField[] = [
   ...below('connectionPool', connectionPoolFields),
   ...below('loadBalancer', loadBalancerFields),
+  { path: 'tunnel.protocol', consequence: 'tunnels are asked for by CONNECT', counts: (protocol) => protocol === 'POST' },
 ];
 
 const virtualServiceFields: readonly UnenforcedField[] = [

@@ -77,6 +77,7 @@ t.test('DestinationRule', async (t) => {
     ['connectionPool: {http: {useClientProtocol: true}}', 'spec.trafficPolicy.connectionPool.http.useClientProtocol: upstream connections are HTTP/1.1'],
     ['connectionPool: {http: {maxConcurrentStreams: 5}}', 'spec.trafficPolicy.connectionPool.http.maxConcurrentStreams: upstream connections are HTTP/1.1'],
     ['connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}', 'spec.trafficPolicy.connectionPool.http.http2KeepAlive: upstream connections are HTTP/1.1'],
+    ['tunnel: {protocol: POST, targetHost: a.b, targetPort: 80}', 'spec.trafficPolicy.tunnel.protocol: tunnels are asked for by CONNECT'],
     ['loadBalancer: {backendUtilization: {}}', 'spec.trafficPolicy.loadBalancer.backendUtilization: endpoints are picked by LEAST_REQUEST, or by loadBalancer.simple where it is set'],
     ['loadBalancer: {zoneAwareLbSetting: {enabled: true}}', 'spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: endpoints of all zones are used alike'],
   ];
